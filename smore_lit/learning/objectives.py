@@ -1,0 +1,341 @@
+"""Pull goals up, push the rest down."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+OBJECTIVES = ("paper", "in-sample", "released", "released-stable")
+
+
+def _check_score(name: str, score: Tensor, like: Tensor | None = None):
+    """Raise ValueError unless `score` is (N, K, B), N and K as `like`."""
+    if score.ndim != 3 or 0 in score.shape:
+        raise ValueError(
+            f"{name} must be (seeds, critics, batch) and not empty,"
+            f" got shape {tuple(score.shape)}"
+        )
+    if like is not None and score.shape[:2] != like.shape[:2]:
+        raise ValueError(
+            f"{name} has (seeds, critics) {tuple(score.shape[:2])},"
+            f" score_q has {tuple(like.shape[:2])}: make them equal"
+        )
+
+
+def _check_flat(name: str, value: Tensor, like: Tensor | None = None):
+    """Raise ValueError unless `value` is (N, B), N and B as `like`."""
+    if value.ndim != 2 or 0 in value.shape:
+        raise ValueError(
+            f"{name} must be (seeds, batch) and not empty,"
+            f" got shape {tuple(value.shape)}"
+        )
+    if like is not None and value.shape != (like.shape[0], like.shape[-1]):
+        raise ValueError(
+            f"{name} has shape {tuple(value.shape)}, expected"
+            f" {(like.shape[0], like.shape[-1])} as in its partner"
+        )
+
+
+def _check_number(name: str, value: float, low: float, high: float):
+    """Raise ValueError unless `low` <= `value` <= `high`."""
+    if not low <= value <= high:
+        raise ValueError(
+            f"{name} must lie between {low:g} and {high:g}, got {value!r}"
+        )
+
+
+def _total(score: Tensor) -> Tensor:
+    """Return the mean over the batch, summed over critics, (N,)."""
+    return score.mean(dim=-1).sum(dim=-1)
+
+
+def _bellman(score: Tensor, value_next: Tensor, gamma: float) -> Tensor:
+    r"""Return $\sum_k$ mean $(\gamma M(s', g) - S_k)^2$, (N,)."""
+    return _total((gamma * value_next.unsqueeze(1) - score).square())
+
+
+def mixture_score_loss(
+    score_q: Tensor,
+    score_rho: Tensor,
+    value_next_q: Tensor,
+    value_next_rho: Tensor,
+    score_start: Tensor,
+    score_next: Tensor,
+    *,
+    beta: float,
+    gamma: float,
+    coefficient: float,
+) -> Tensor:
+    r"""Compute the score loss as the paper prints it, policy terms included.
+
+    Args:
+        score_q, score_rho: S on goal transitions and on data, (N, K, B).
+        value_next_q, value_next_rho: M(s', g) after them, (N, B), detached.
+        score_start: S(s, pi(s, g), g), (s, g) of the data, (N, K, B).
+        score_next: S(s', pi(s', g), g) after goal transitions, (N, K, B).
+        beta: share of q in the mixture, in [0, 1].
+        gamma: discount, in [0, 1].
+        coefficient: c of the square; 1 in Eq. 10, 0.25 in Eq. 8.
+
+    Returns:
+        Shape (N,): mean over the batch, summed over critics.
+
+    Raises:
+        ValueError: if a shape or a number does not fit.
+
+    Source: Eqs. 8 and 10 of Sikchi et al. (2024).
+    """
+    _check_score("score_q", score_q)
+    _check_score("score_start", score_start, score_q)
+    _check_score("score_next", score_next, score_q)
+    push = (1.0 - gamma) * _total(score_start) + gamma * _total(score_next)
+    return beta * push + in_sample_score_loss(
+        score_q, score_rho, value_next_q, value_next_rho,
+        beta=beta, gamma=gamma, coefficient=coefficient,
+    )  # fmt: skip
+
+
+def in_sample_score_loss(
+    score_q: Tensor,
+    score_rho: Tensor,
+    value_next_q: Tensor,
+    value_next_rho: Tensor,
+    *,
+    beta: float,
+    gamma: float,
+    coefficient: float,
+) -> Tensor:
+    r"""Compute the score loss with M in place of the policy's actions.
+
+    Args:
+        score_q: S on goal transitions, (N, K, B); N seeds, K critics.
+        score_rho: S on transitions of the data, (N, K, B).
+        value_next_q: M(s', g) after goal transitions, (N, B), detached.
+        value_next_rho: M(s', g) after data transitions, (N, B), detached.
+        beta: share of q in the mixture, in [0, 1].
+        gamma: discount, in [0, 1].
+        coefficient: c of the square; 0.25 in Eq. 8.
+
+    Returns:
+        Shape (N,): mean over the batch, summed over critics.
+
+    Raises:
+        ValueError: if a shape or a number does not fit.
+
+    Source: Eq. 8 of Sikchi et al. (2024), M for S(s', pi(s'), g).
+    """
+    _check_score("score_q", score_q)
+    _check_score("score_rho", score_rho, score_q)
+    _check_flat("value_next_q", value_next_q, score_q)
+    _check_flat("value_next_rho", value_next_rho, score_rho)
+    _check_number("beta", beta, 0.0, 1.0)
+    _check_number("gamma", gamma, 0.0, 1.0)
+    _check_number("coefficient", coefficient, 0.0, math.inf)
+    square_q = _bellman(score_q, value_next_q, gamma)
+    square_rho = _bellman(score_rho, value_next_rho, gamma)
+    square = beta * square_q + (1.0 - beta) * square_rho
+    return coefficient * square - beta * _total(score_q)
+
+
+WEIGHT_DECAY = 1e-4  # weight of the terms that keep the scores from drifting
+
+
+def released_score_loss(
+    score_q: Tensor,
+    score_rho: Tensor,
+    value_next_rho: Tensor,
+    *,
+    gamma: float,
+) -> Tensor:
+    r"""Compute the released code's loss `smore`.
+
+    Args:
+        score_q: S on goal transitions, (N, K, B); N seeds, K critics.
+        score_rho: S on transitions of the data, (N, K, B).
+        value_next_rho: M(s', g) after data transitions, (N, B), detached.
+        gamma: discount, in [0, 1].
+
+    Returns:
+        Shape (N,): mean over the batch, summed over critics.
+
+    Raises:
+        ValueError: if a shape or a number does not fit.
+
+    Source: released code of Sikchi et al. (2024), `--loss_type smore`.
+    """
+    _check_score("score_q", score_q)
+    _check_score("score_rho", score_rho, score_q)
+    _check_flat("value_next_rho", value_next_rho, score_rho)
+    _check_number("gamma", gamma, 0.0, 1.0)
+    square = _bellman(score_rho, value_next_rho, gamma)
+    push = WEIGHT_DECAY * _total(score_rho)
+    return push - _total(score_q) + 0.5 * square
+
+
+STEP_REWARD = -2.0  # r_neg of the released code
+
+
+def released_stable_score_loss(
+    score_q: Tensor,
+    score_rho: Tensor,
+    value_next_rho: Tensor,
+    *,
+    gamma: float,
+) -> Tensor:
+    r"""Compute the released code's default loss `smore_stable`.
+
+    Args:
+        score_q: S on goal transitions, (N, K, B); N seeds, K critics.
+        score_rho: S on transitions of the data, (N, K, B).
+        value_next_rho: M(s', g) after data transitions, (N, B), detached.
+        gamma: discount, in [0, 1).
+
+    Returns:
+        Shape (N,): mean over the batch, summed over critics.
+
+    Raises:
+        ValueError: if a shape or a number does not fit.
+
+    Source: released code of Sikchi et al. (2024),
+        `--loss_type smore_stable`, its default.
+    """
+    _check_score("score_q", score_q)
+    _check_score("score_rho", score_rho, score_q)
+    _check_flat("value_next_rho", value_next_rho, score_rho)
+    _check_number("gamma", gamma, 0.0, 1.0 - 1e-9)
+    target = (STEP_REWARD + gamma * value_next_rho).unsqueeze(1)
+    pull = _total((score_q + STEP_REWARD / (1.0 - gamma)).square())
+    decay = (1.0 - gamma) * WEIGHT_DECAY * _total(score_rho.square())
+    return pull + decay + 0.5 * _total((score_rho - target).square())
+
+
+def implicit_reward(
+    ratio: Tensor,
+    objective: str,
+    *,
+    beta: float = 0.5,
+    coefficient: float = 0.25,
+    occupancy: Tensor | float = 0.0,
+) -> Tensor:
+    r"""Return the reward $S - \gamma\,\mathbb{E}[M(s', g)]$ a loss implies.
+
+    Args:
+        ratio: q/rho at (s, a, g), any shape.
+        objective: "paper", "in-sample" or "released".
+        beta: share of q in the mixture.
+        coefficient: c of the square.
+        occupancy: for "paper" only, the policy's guessed occupancy over rho
+            at (s, a, g): one step of Bellman flow from q.
+
+    Returns:
+        As `ratio`.
+
+    Raises:
+        ValueError: if the objective has no such reward.
+
+    Source: pointwise minimisers of the losses of this chapter.
+    """
+    if objective == "released":
+        return ratio - WEIGHT_DECAY
+    if objective not in ("paper", "in-sample"):
+        raise ValueError(
+            f"objective {objective!r} has no implicit reward;"
+            " use paper, in-sample or released"
+        )
+    pull = ratio - occupancy if objective == "paper" else ratio
+    mixture = beta * ratio + (1.0 - beta)
+    return beta * pull / (2.0 * coefficient * mixture)
+
+
+def stable_minimiser(
+    ratio: Tensor, value_next: Tensor, *, gamma: float
+) -> Tensor:
+    r"""Return the score that minimises `released_stable_score_loss`.
+
+    Args:
+        ratio: q/rho at (s, a, g), any shape.
+        value_next: mean of M(s', g) over the data at (s, a, g), as `ratio`.
+        gamma: discount, in [0, 1).
+
+    Returns:
+        As `ratio`; a mean of targets, not of the form reward + gamma M.
+
+    Source: pointwise minimiser of the released code's `smore_stable`.
+    """
+    goal = -STEP_REWARD / (1.0 - gamma)
+    step = STEP_REWARD + gamma * value_next
+    decay = 2.0 * (1.0 - gamma) * WEIGHT_DECAY
+    return (2.0 * ratio * goal + step) / (2.0 * ratio + 1.0 + decay)
+
+
+def expectile_loss(diff: Tensor, tau: float) -> Tensor:
+    r"""Return the mean of $|\tau - 1(u<0)|\,u^2$ over the batch.
+
+    Args:
+        diff: u = S - M, (N, B); S detached.
+        tau: lean of the average, in (0, 1); 0.5 is the mean.
+
+    Returns:
+        Shape (N,).
+
+    Raises:
+        ValueError: if diff is not (N, B) or tau not in (0, 1).
+
+    Source: Eq. 9 of Sikchi et al. (2024), sign of u corrected
+        (deviation 3).
+    """
+    _check_flat("diff", diff)
+    if not 0.0 < tau < 1.0:
+        raise ValueError(f"tau must lie strictly in (0, 1), got {tau!r}")
+    weight = (tau - (diff < 0).to(diff.dtype)).abs()
+    return (weight * diff.square()).mean(dim=-1)
+
+
+def advantage_weights(
+    advantage: Tensor, temperature: float, clip: float = 100.0
+) -> Tensor:
+    r"""Return $\min(e^{\alpha A}, \text{clip})$ without overflow.
+
+    Args:
+        advantage: A = S - M, (N, B), detached.
+        temperature: alpha, 0 for behaviour cloning, finite.
+        clip: largest weight, positive.
+
+    Returns:
+        Shape (N, B), in [0, clip].
+
+    Raises:
+        ValueError: if advantage is not (N, B) or a number does not fit.
+
+    Source: weights of Eq. 11 of Sikchi et al. (2024); the clip is the
+        released code's.
+    """
+    _check_flat("advantage", advantage)
+    if not (0.0 <= temperature < math.inf and 0.0 < clip < math.inf):
+        raise ValueError(
+            "temperature must be finite and not negative, clip finite and"
+            f" positive, got {temperature!r} and {clip!r}"
+        )
+    exponent = (temperature * advantage).clamp(max=math.log(clip))
+    return exponent.exp().clamp(max=clip)
+
+
+def weighted_likelihood_loss(log_prob: Tensor, weights: Tensor) -> Tensor:
+    r"""Return $-\text{mean}(w \log\pi)$ over the batch.
+
+    Args:
+        log_prob: log pi(a | s, g) of actions in the data, (N, B).
+        weights: one weight per sample, (N, B), detached.
+
+    Returns:
+        Shape (N,).
+
+    Raises:
+        ValueError: if the shapes are not one and the same (N, B).
+
+    Source: Eq. 11 of Sikchi et al. (2024), sign corrected.
+    """
+    _check_flat("log_prob", log_prob)
+    _check_flat("weights", weights, log_prob)
+    return -(weights * log_prob).mean(dim=-1)
