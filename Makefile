@@ -1,0 +1,62 @@
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+BOOK_PAGES := _build/html
+NOTEBOOK_TIMEOUT := 300
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test sync check book lint clean
+
+help:
+	@echo "make setup   create .venv with pinned packages"
+	@echo "make demo    make data, train SMORe, compare with the paper (writes demo/)"
+	@echo "make test    run everything that must hold"
+	@echo "make sync    write notebooks and modules from the chapters"
+	@echo "make check   list notebooks and modules that differ from their chapters"
+	@echo "make book    build the book into $(BOOK_PAGES)"
+	@echo "make lint    check style"
+	@echo "make clean   remove what was built, but not .venv, data or runs"
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("smore_lit needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is %d.%d: run make PYTHON=python3.11 setup" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/smore-lit demo --out demo
+
+test: setup
+	@echo "== unit tests"
+	@$(BIN)/python -m pytest -q tests
+	@echo "== twins in step with their chapters"
+	@$(BIN)/python -m smore_lit.appendix.literate check
+	@echo "== notebooks"
+	@$(BIN)/python -m pytest -q --nbmake --nbmake-timeout=$(NOTEBOOK_TIMEOUT) book/
+	@echo "== the book, from nothing, warnings fatal"
+	@rm -rf _build
+	@$(BIN)/jupyter-book build . -W --keep-going
+	@echo "== all of it holds"
+
+sync: setup
+	@$(BIN)/python -m smore_lit.appendix.literate sync
+
+check: setup
+	@$(BIN)/python -m smore_lit.appendix.literate check
+
+book: setup
+	@$(BIN)/jupyter-book build .
+	@echo "open $(BOOK_PAGES)/index.html"
+
+lint: setup
+	@$(BIN)/ruff check smore_lit tests benchmarks
+	@$(BIN)/ruff format --check tests benchmarks smore_lit/__init__.py
+
+clean:
+	@rm -rf _build jupyter_execute demo .pytest_cache .ruff_cache *.egg-info
+	@find book smore_lit tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	@find book -name .ipynb_checkpoints -prune -exec rm -rf {} +

@@ -1,0 +1,33 @@
+"""A book and a package in one text: offline goal-conditioned RL with SMORe.
+
+The modules below this one are exported from the chapters under `book/`.
+Names in `PUBLIC` are imported from their modules when they are first used.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+PUBLIC = {
+    "load_task": "smore_lit.benchmark.tasks",
+    "make_dataset": "smore_lit.benchmark.datasets",
+    "load_dataset": "smore_lit.benchmark.datasets",
+    "Trajectories": "smore_lit.learning.trajectories",
+    "train": "smore_lit.learning.training",
+    "evaluate": "smore_lit.learning.evaluation",
+    "load_run": "smore_lit.learning.checkpoints",
+}
+
+__all__ = ["__version__", *PUBLIC]
+
+
+def __getattr__(name):
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'smore_lit' has no attribute {name!r}")
+    value = getattr(import_module(PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(set(globals()) | set(PUBLIC))
