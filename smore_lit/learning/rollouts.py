@@ -1,0 +1,315 @@
+# Generated from book/learning/rollouts.md by make sync. Edit the chapter, not this file.
+"""Step many worlds at once.
+
+A pool of simulators in worker processes that returns the same bits however it
+is cut.
+"""
+
+__all__ = [
+    "KEYS",
+    "Bench",
+    "serve",
+    "Worker",
+    "obituary",
+    "Pool",
+    "Rollouts",
+    "check_seeds",
+    "check_actions",
+    "play",
+]
+
+
+# book/learning/rollouts.md, section "Step many worlds at once"
+import multiprocessing
+import signal
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+
+# book/learning/rollouts.md, section "Several worlds in one process"
+KEYS = ("observation", "achieved_goal", "desired_goal")
+
+
+class Bench:
+    """Hold environments in this process and move them together.
+
+    Args:
+        make: returns a new goal environment.
+        count: how many to open.
+    """
+
+    def __init__(self, make: Callable, count: int):
+        self.environments = [make() for _ in range(count)]
+        self.playing = []
+
+    def reset(self, seeds):
+        """Begin one episode per seed in the first slots; return states."""
+        self.playing = self.environments[: len(seeds)]
+        return self._stack(
+            env.reset(seed=int(seed))[0]
+            for env, seed in zip(self.playing, seeds, strict=True)
+        )
+
+    def step(self, actions):
+        """Apply one action (A,) per playing slot; return the next states."""
+        return self._stack(
+            env.step(action)[0]
+            for env, action in zip(self.playing, actions, strict=True)
+        )
+
+    def close(self):
+        """Close every environment."""
+        for env in self.environments:
+            env.close()
+
+    def _stack(self, states):
+        states = list(states)
+        return {
+            key: np.stack([state[key] for state in states]).astype(np.float32)
+            for key in KEYS
+        }
+
+
+# book/learning/rollouts.md, section "A bench in another process"
+def serve(pipe, make: Callable, count: int) -> None:
+    """Answer reset and step commands from `pipe` until it closes.
+
+    Args:
+        pipe: connection that carries (command, argument) and back
+            ("ok", states) or ("error", one line).
+        make: returns a new goal environment.
+        count: how many environments this worker holds.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        bench = Bench(make, count)
+        pipe.send(("ok", None))
+        while True:
+            command, argument = pipe.recv()
+            pipe.send(("ok", getattr(bench, command)(argument)))
+    except (EOFError, BrokenPipeError):
+        return
+    except Exception as error:
+        line = " ".join(str(error).split())
+        pipe.send(("error", f"{type(error).__name__}: {line}"))
+
+
+# book/learning/rollouts.md, section "One worker, seen from outside"
+class Worker:
+    """Run a bench in a process of its own.
+
+    Args:
+        make: picklable; returns a new goal environment.
+        count: how many environments it holds.
+        name: what to call the worker in errors.
+    """
+
+    def __init__(self, make: Callable, count: int, name: str):
+        context = multiprocessing.get_context("spawn")
+        self.name = name
+        self.pipe, far_end = context.Pipe()
+        self.process = context.Process(
+            target=serve, args=(far_end, make, count), daemon=True
+        )
+        self.process.start()
+        far_end.close()
+
+    def send(self, command, argument):
+        """Send a command; a dead worker is reported by `receive`."""
+        try:
+            self.pipe.send((command, argument))
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def receive(self):
+        """Return the answer; raise RuntimeError with the worker's reason."""
+        try:
+            kind, answer = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            raise RuntimeError(obituary(self.name, self.process)) from None
+        if kind == "error":
+            raise RuntimeError(f"{self.name} failed: {answer}")
+        return answer
+
+
+# book/learning/rollouts.md, section "One worker, seen from outside"
+def obituary(name: str, process) -> str:
+    """Return one line on a process that ended without an answer."""
+    process.join(5)
+    code = process.exitcode
+    if code is not None and code < 0:
+        cause = signal.Signals(-code).name
+    else:
+        cause = f"exit code {code}"
+    return (
+        f"{name} died ({cause}): read its own message above; scripts must "
+        'start under `if __name__ == "__main__":` or pass workers=0'
+    )
+
+
+# book/learning/rollouts.md, section "The pool"
+class Pool:
+    """Spread a bench over `workers` processes; same calls as `Bench`."""
+
+    def __init__(self, make: Callable, count: int, workers: int):
+        shares = [len(range(w, count, workers)) for w in range(workers)]
+        self.workers = [
+            Worker(make, share, f"worker {w + 1} of {workers}")
+            for w, share in enumerate(shares)
+        ]
+        for worker in self.workers:
+            worker.receive()
+
+    def reset(self, seeds):
+        """Begin one episode per seed in the first slots; return states."""
+        return self._ask("reset", seeds)
+
+    def step(self, actions):
+        """Apply one action (A,) per playing slot; return the next states."""
+        return self._ask("step", actions)
+
+    def _ask(self, command, argument):
+        step, count = len(self.workers), len(argument)
+        busy = self.workers[:count]
+        for w, worker in enumerate(busy):
+            worker.send(command, argument[w::step])
+        answers = [worker.receive() for worker in busy]
+        states = {}
+        for key in KEYS:
+            width = answers[0][key].shape[1]
+            states[key] = np.empty((count, width), np.float32)
+            for w, answer in enumerate(answers):
+                states[key][w::step] = answer[key]
+        return states
+
+    def close(self):
+        """Close the pipes, which ends the workers, and wait for them."""
+        for worker in self.workers:
+            worker.pipe.close()
+        for worker in self.workers:
+            worker.process.join(10)
+
+
+# book/learning/rollouts.md, section "The pool"
+class Rollouts:
+    """Step many goal environments, in worker processes or in this one.
+
+    Args:
+        make: picklable; returns a new goal environment (`Task.make`).
+        slots: how many environments to hold in all.
+        workers: how many processes; 0 steps them in this one.
+
+    Raises:
+        ValueError: a count is out of range.
+        RuntimeError: a worker failed or died; the line says why.
+    """
+
+    def __init__(self, make: Callable, slots: int, workers: int = 2):
+        if slots < 1 or workers < 0:
+            raise ValueError(
+                "slots must be at least 1 and workers at least 0, "
+                f"got {slots} and {workers}"
+            )
+        self.slots, self.playing = slots, 0
+        if workers == 0:
+            self._bench = Bench(make, slots)
+        else:
+            self._bench = Pool(make, slots, min(workers, slots))
+
+    def reset(self, seeds: Sequence[int]) -> dict[str, np.ndarray]:
+        """Begin one episode per seed; see `check_seeds` for what fits.
+
+        Returns:
+            observation (n, O), achieved_goal (n, G), desired_goal (n, G),
+            float32, for the n = len(seeds) first slots; the others rest.
+        """
+        seeds = check_seeds(seeds, self.slots)
+        self.playing = len(seeds)
+        return self._ask("reset", seeds)
+
+    def step(self, actions: np.ndarray) -> dict[str, np.ndarray]:
+        """Apply `actions` (n, A); return the states after them, as reset."""
+        return self._ask("step", check_actions(actions, self.playing))
+
+    def _ask(self, command, argument):
+        if self._bench is None:
+            raise ValueError("these rollouts are closed: make new ones")
+        try:
+            return getattr(self._bench, command)(argument)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        """Close all environments and end the workers; safe to repeat."""
+        if self._bench is not None:
+            self._bench.close()
+            self._bench = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+# book/learning/rollouts.md, section "The pool"
+def check_seeds(seeds: Sequence[int], slots: int) -> list[int]:
+    """Return `seeds` as a list; raise ValueError unless they fit."""
+    seeds = [int(seed) for seed in seeds]
+    if not 1 <= len(seeds) <= slots:
+        raise ValueError(
+            f"got {len(seeds)} seeds for {slots} slots: "
+            "give at least one and at most one per slot"
+        )
+    if min(seeds) < 0:
+        raise ValueError(f"seeds must not be negative, got {min(seeds)}")
+    return seeds
+
+
+def check_actions(actions: np.ndarray, playing: int) -> np.ndarray:
+    """Return `actions` (n, A) as float32; raise ValueError if unusable."""
+    actions = np.asarray(actions, dtype=np.float32)
+    if actions.ndim != 2 or len(actions) != playing:
+        raise ValueError(
+            f"actions must be ({playing}, A), one row per slot that plays, "
+            f"got shape {actions.shape}: reset first"
+        )
+    if not np.isfinite(actions).all():
+        raise ValueError("actions hold NaN or infinity: check the policy")
+    return actions
+
+
+# book/learning/rollouts.md, section "Whole episodes"
+def play(
+    rollouts: Rollouts,
+    acts: Sequence[Callable],
+    seeds: Sequence[int],
+    horizon: int,
+) -> dict[str, np.ndarray]:
+    """Play one episode per seed, all at once.
+
+    Args:
+        rollouts: a pool with at least as many slots as there are seeds.
+        acts: per episode, (observation (O,), goal (G,)) -> action (A,).
+        seeds: per episode, what its environment is reset with.
+        horizon: T, steps per episode.
+
+    Returns:
+        observations (E, T+1, O), actions (E, T, A),
+        achieved_goals (E, T+1, G), desired_goals (E, G), all float32.
+    """
+    states, actions = [rollouts.reset(seeds)], []
+    goals = states[0]["desired_goal"]
+    for _ in range(horizon):
+        places = states[-1]["observation"]
+        rows = [act(s, g) for act, s, g in zip(acts, places, goals)]
+        actions.append(np.asarray(rows, dtype=np.float32))
+        states.append(rollouts.step(actions[-1]))
+    return {
+        "observations": np.stack([s["observation"] for s in states], 1),
+        "actions": np.stack(actions, 1),
+        "achieved_goals": np.stack([s["achieved_goal"] for s in states], 1),
+        "desired_goals": goals,
+    }
