@@ -205,8 +205,8 @@ def read_chapter(path: str, text: str) -> Chapter:
 
 
 # book/appendix/literate.md, section "Weave the notebook"
-FENCE = r"^(?P<fence>[`:]{3,})\{%s\}[ ]*(?P<argument>.*)\n"
-OPTIONS = r"(?P<options>(?::[\w-]+:.*\n)*)"
+FENCE = r"^(?P<fence>[`:]{3,})\{%s\}[ ]*(?P<argument>[^\n]*)\n"
+OPTIONS = r"(?P<options>(?::[\w-]+:[^\n]*\n)*)"
 BODY = r"(?P<body>.*?)^(?P=fence)[ ]*$"
 
 
