@@ -11,6 +11,7 @@ __all__ = [
     "TAGS",
     "report",
     "check_tags",
+    "SLIPS",
     "check_text",
     "FENCED",
     "HEADING",
@@ -122,10 +123,8 @@ def report(path: str, line: int, problem: str) -> ValueError:
     return ValueError(f"{path}, cell at line {line}: {problem}")
 
 
-def check_tags(path: str, line: int, tags) -> None:
-    """Raise ValueError unless `tags` is a list of known cell tags."""
-    if not isinstance(tags, list):
-        raise report(path, line, f"write :tags: [{tags}] with brackets")
+def check_tags(path: str, line: int, tags: list[str]) -> None:
+    """Raise ValueError if one of a cell's `tags` is unknown."""
     for tag in tags:
         if tag not in TAGS:
             near = difflib.get_close_matches(str(tag), TAGS, n=1)
@@ -133,20 +132,26 @@ def check_tags(path: str, line: int, tags) -> None:
             raise report(path, line, f"unknown tag {tag!r}{hint}")
 
 
+SLIPS = (
+    ("\r", "carriage return; save with plain newlines"),
+    ("\t", "tab; use spaces"),
+    (r"^:tags: *[^\[ ]", "tags without brackets; write :tags: [export]"),
+)
+
+
 def check_text(path: str, text: str) -> None:
-    """Raise ValueError at carriage returns, tabs or a missing header."""
+    """Raise ValueError at a slip that Jupytext would pass over."""
     for number, line in enumerate(text.split("\n"), start=1):
-        for character, name in (("\r", "carriage return"), ("\t", "tab")):
-            if character in line:
-                raise ValueError(
-                    f"{path}, line {number}: {name}; "
-                    "use plain newlines and spaces"
-                )
-    if not re.match(r"---\njupytext:\n", text):
-        raise ValueError(
-            f"{path}, line 1: no jupytext header; "
-            "copy it from another chapter"
-        )
+        for pattern, problem in SLIPS:
+            if re.search(pattern, line):
+                raise ValueError(f"{path}, line {number}: {problem}")
+    head, blank, _ = text.partition("\n\n")
+    if not head.startswith("---\njupytext:\n"):
+        problem = "no jupytext header; copy it from another chapter"
+        raise ValueError(f"{path}, line 1: {problem}")
+    if not head.endswith("\n---"):
+        problem = "header not closed; put --- above the first blank line"
+        raise ValueError(f"{path}, line 1: {problem}")
 
 
 # book/appendix/literate.md, section "Read a chapter"

@@ -1,0 +1,104 @@
+"""The metadata files agree with one another."""
+
+import re
+import sys
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+import smore_lit
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+CONDA_NAMES = {"pytorch-cpu": "torch"}
+
+
+def split(requirement):
+    name, bounds = re.fullmatch(
+        r"([\w.-]+)\s*(.*)", requirement.split(";")[0].strip()
+    ).groups()
+    return CONDA_NAMES.get(name, name).lower(), bounds.replace(" ", "")
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return {normal(name): pin for name, pin in map(split, lines)}
+
+
+def all_requirements():
+    extras = [
+        r for name, rows in EXTRAS.items() if name != "all" for r in rows
+    ]
+    return [*PROJECT["dependencies"], *extras]
+
+
+def test_conda_environment_asks_for_what_the_package_asks_for():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    assert environment["channels"] == ["conda-forge"]
+    rows = environment["dependencies"]
+    pip = next(row["pip"] for row in rows if isinstance(row, dict))
+    assert "-e ." in pip
+    asked = [row for row in rows if isinstance(row, str)]
+    asked = [row for row in asked + pip if row not in ("pip", "-e .")]
+    asked = dict(split(row) for row in asked)
+    assert asked.pop("python") == "=3.11"
+    wanted = PROJECT["dependencies"] + [
+        row
+        for extra in ("robotics", "plot", "notebooks")
+        for row in EXTRAS[extra]
+    ]
+    assert asked == dict(map(split, wanted))
+
+
+def test_all_is_the_union_of_the_extras():
+    (row,) = EXTRAS["all"]
+    named = set(re.search(r"\[(.*)\]", row)[1].split(","))
+    assert named == set(EXTRAS) - {"all"}
+
+
+def test_every_requirement_is_pinned_within_its_range():
+    from packaging.specifiers import SpecifierSet
+
+    pinned = pins()
+    for name, bounds in map(split, all_requirements()):
+        pin = pinned[normal(name)]
+        assert pin.startswith("=="), name
+        allowed = SpecifierSet(bounds)
+        assert allowed.contains(pin[2:], prereleases=True), (name, pin, bounds)
+
+
+def test_constraints_pin_and_name_no_host_or_folder():
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        assert re.fullmatch(r"[\w.-]+==[\w.!-]+", line), line
+    assert pins()["torch"] == "==2.13.0"
+    assert pins()["mujoco"] == "==3.3.0"
+
+
+def test_python_range():
+    from packaging.specifiers import SpecifierSet
+
+    allowed = SpecifierSet(PROJECT["requires-python"])
+    assert [v for v in range(9, 16) if f"3.{v}" in allowed] == [11, 12, 13]
+    assert "{}.{}".format(*sys.version_info) in allowed
+
+
+def test_one_version_and_one_repository():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    repository = PROJECT["urls"]["Repository"]
+    assert PROJECT["version"] == smore_lit.__version__ == citation["version"]
+    assert config["repository"]["url"] == repository
+    assert citation["repository-code"] == repository
+
+
+@pytest.mark.parametrize("name", ["mujoco", "jupyter-book"])
+def test_installed_version_is_the_pinned_one(name):
+    assert f"=={version(name)}" == pins()[name]
