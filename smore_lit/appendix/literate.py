@@ -132,6 +132,7 @@ def check_tags(path: str, line: int, tags: list[str]) -> None:
             raise report(path, line, f"unknown tag {tag!r}{hint}")
 
 
+# book/appendix/literate.md, section "Read a chapter"
 SLIPS = (
     ("\r", "carriage return; save with plain newlines"),
     ("\t", "tab; use spaces"),
@@ -145,12 +146,13 @@ def check_text(path: str, text: str) -> None:
         for pattern, problem in SLIPS:
             if re.search(pattern, line):
                 raise ValueError(f"{path}, line {number}: {problem}")
-    head, blank, _ = text.partition("\n\n")
+    head = text.partition("\n\n")[0]
+    problem = ""
     if not head.startswith("---\njupytext:\n"):
         problem = "no jupytext header; copy it from another chapter"
-        raise ValueError(f"{path}, line 1: {problem}")
-    if not head.endswith("\n---"):
+    elif not head.endswith("\n---"):
         problem = "header not closed; put --- above the first blank line"
+    if problem:
         raise ValueError(f"{path}, line 1: {problem}")
 
 
@@ -506,6 +508,7 @@ def render(root: Path) -> tuple[dict[str, str], dict[str, str]]:
     return twins, problems
 
 
+# book/appendix/literate.md, section "Keep the twins in step"
 def find_orphans(root: Path, twins: dict, problems: dict) -> list[str]:
     """List twins on disk that no chapter accounts for."""
     files = [*(root / "book").rglob("*.ipynb")]
