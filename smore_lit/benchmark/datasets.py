@@ -1,0 +1,624 @@
+# Generated from book/benchmark/datasets.md by make sync. Edit the chapter, not this file.
+"""Make the data once and trust it always.
+
+Two thousand episodes, each decided by four integers, in files that are either
+whole or absent.
+"""
+
+__all__ = [
+    "SIZES",
+    "SHARD",
+    "HALVES",
+    "ARRAYS",
+    "as_task",
+    "count_halves",
+    "behaviour_policy",
+    "episode_seeds",
+    "collect",
+    "pack",
+    "write_file",
+    "sweep",
+    "digest",
+    "as_json",
+    "half_recipe",
+    "open_ledger",
+    "shard_ranges",
+    "shard_name",
+    "is_finished",
+    "make_shard",
+    "PUBLISHED",
+    "STATISTICS",
+    "behaviour",
+    "data_root",
+    "manifest_path",
+    "versions",
+    "list_shards",
+    "make_dataset",
+    "fill_halves",
+    "describe",
+    "shard_shapes",
+    "read_array",
+    "check_values",
+    "parse_shard",
+    "read_shard",
+    "read_shards",
+    "FILE",
+    "check_entry",
+    "check_manifest",
+    "dataset_info",
+    "read_dataset",
+    "load_dataset",
+    "tiny_dataset",
+]
+
+
+# book/benchmark/datasets.md, section "Make the data once and trust it always"
+import contextlib
+import hashlib
+import importlib.metadata
+import importlib.resources
+import io
+import json
+import math
+import os
+import platform
+import re
+import time
+import zipfile
+import zlib
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+import smore_lit
+from smore_lit.benchmark.experts import Noisy, expert, random_policy
+from smore_lit.benchmark.tasks import Task, load_task
+from smore_lit.learning.files import write_atomic
+from smore_lit.learning.rollouts import Rollouts, play
+
+
+# book/benchmark/datasets.md, section "Mix two halves"
+SIZES = {"paper": 2000, "cpu": 2000, "tiny": 200}  # episodes
+SHARD = {"paper": 100, "cpu": 100, "tiny": 20}  # episodes per file
+HALVES = ("expert", "random")
+ARRAYS = ("observations", "actions", "achieved_goals", "desired_goals")
+
+
+def as_task(task: Task | str) -> Task:
+    """Return `task` itself, or the task of that name."""
+    return load_task(task) if isinstance(task, str) else task
+
+
+def count_halves(size: str, expert_percent: float) -> dict[str, int]:
+    """Return how many episodes of each half a mixture holds.
+
+    Raises:
+        ValueError: unknown size, or a percentage outside 0 to 100.
+
+    Source: the loader of Sikchi et al. 2024.
+    """
+    if size not in SIZES:
+        raise ValueError(f"unknown size {size!r}; known: {', '.join(SIZES)}")
+    if not 0 <= expert_percent <= 100:
+        raise ValueError(
+            f"expert percent must be from 0 to 100, got {expert_percent}"
+        )
+    share = Fraction(str(expert_percent)) / 100
+    experts = math.floor(share * SIZES[size])
+    return {"expert": experts, "random": SIZES[size] - experts}
+
+
+# book/benchmark/datasets.md, section "Four integers decide an episode"
+def behaviour_policy(task: Task, half: str):
+    """Return the policy that collects `half` of the data."""
+    if half == "random":
+        return random_policy(task)
+    return Noisy(expert(task))
+
+
+def episode_seeds(seed: int, task: Task, half: str, index: int):
+    """Return the environment's seed and the policy's generator.
+
+    Args:
+        seed: of the dataset.
+        task: which task; its name enters the seed.
+        half: "expert" or "random".
+        index: of the episode within its half.
+
+    Returns:
+        An integer below 2**32 and a numpy Generator.
+    """
+    name = zlib.crc32(f"{task.name}/{half}".encode())
+    root = np.random.SeedSequence((seed, name, index))
+    world, hand = root.spawn(2)
+    return int(world.generate_state(1)[0]), np.random.default_rng(hand)
+
+
+def collect(pool: Rollouts, task: Task, half: str, seed: int, episodes):
+    """Play the episodes with these indices; return the four arrays."""
+    pairs = [episode_seeds(seed, task, half, i) for i in episodes]
+    policy = behaviour_policy(task, half)
+    acts = [policy(rng) for _, rng in pairs]
+    return play(pool, acts, [world for world, _ in pairs], task.horizon)
+
+
+# book/benchmark/datasets.md, section "Files that are whole or absent"
+def pack(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return `arrays` as the bytes of an uncompressed npz file."""
+    buffer = io.BytesIO()
+    np.savez(buffer, **{key: arrays[key] for key in ARRAYS})
+    return buffer.getvalue()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all, and make its folder.
+
+    Raises:
+        OSError: nothing could be written; one line that says what to do.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot write {path} ({error.strerror}): free some space or "
+            "choose another folder; files written before are kept",
+        ) from None
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files that a killed process left an hour ago."""
+    for leftover in Path(folder).glob(".*.npz.*"):
+        with contextlib.suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > 3600:
+                leftover.unlink()
+
+
+# book/benchmark/datasets.md, section "A ledger per half"
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of `data` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def as_json(value) -> bytes:
+    """Return `value` as indented JSON with sorted keys, in bytes."""
+    return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
+
+
+def half_recipe(task: Task, half: str, seed: int) -> dict:
+    """Return everything that decides the episodes of a half."""
+    return {
+        "env_id": task.env_id,
+        "half": half,
+        "policy": repr(behaviour_policy(task, half)),
+        "seed": seed,
+        "mujoco": importlib.metadata.version("mujoco"),
+        "robotics": importlib.metadata.version("gymnasium-robotics"),
+    }
+
+
+def open_ledger(folder: Path, recipe: dict) -> dict:
+    """Return the ledger of a half, new if there is none.
+
+    Raises:
+        ValueError: it is unreadable or was begun by another recipe.
+    """
+    path = folder / "ledger.json"
+    if not path.exists():
+        return {"recipe": recipe, "sha256": {}}
+    try:
+        ledger = json.loads(path.read_bytes())
+        theirs, _ = dict(ledger["recipe"]), dict(ledger["sha256"])
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} is damaged: delete {folder}") from None
+    for key, value in recipe.items():
+        if theirs.get(key) != value:
+            raise ValueError(
+                f"{folder} holds episodes made with {key} "
+                f"{theirs.get(key)}, not {value}: choose another --root"
+            )
+    return ledger
+
+
+# book/benchmark/datasets.md, section "A ledger per half"
+def shard_ranges(count: int, length: int) -> list[range]:
+    """Return the episodes of each shard that `count` episodes touch."""
+    starts = range(0, count, length)
+    return [range(first, first + length) for first in starts]
+
+
+def shard_name(episodes: range) -> str:
+    """Return the file name of the shard that holds `episodes`."""
+    return f"episodes-{episodes.start:06d}-{episodes.stop:06d}.npz"
+
+
+def is_finished(folder: Path, ledger: dict, episodes: range) -> bool:
+    """Return whether a shard is on disk with the bytes of its ledger."""
+    path = folder / shard_name(episodes)
+    known = ledger["sha256"].get(path.name)
+    return path.is_file() and digest(path.read_bytes()) == known
+
+
+def make_shard(pool, folder, ledger, task, episodes, advance) -> None:
+    """Play `episodes`, write their shard, then enter it in the ledger."""
+    recipe = ledger["recipe"]
+    rounds = []
+    for first in range(episodes.start, episodes.stop, pool.slots):
+        block = range(first, min(first + pool.slots, episodes.stop))
+        half, seed = recipe["half"], recipe["seed"]
+        rounds.append(collect(pool, task, half, seed, block))
+        advance(len(block))
+    data = pack(
+        {key: np.concatenate([r[key] for r in rounds]) for key in ARRAYS}
+    )
+    write_file(folder / shard_name(episodes), data)
+    ledger["sha256"][shard_name(episodes)] = digest(data)
+    write_file(folder / "ledger.json", as_json(ledger))
+
+
+# book/benchmark/datasets.md, section "What the data amount to"
+PUBLISHED = {  # measured on the files of Yang et al. 2022
+    "FetchReach": {
+        "expert": [36.7, 21.6, 28.0, 0.895],
+        "random": [0.7, 0.5, 0.6, 0.01],
+    }
+}
+STATISTICS = ["sum", "discounted 0.98", "discounted 0.99", "last"]
+
+
+def behaviour(task: Task, arrays: dict[str, np.ndarray]) -> list[float]:
+    """Return mean behaviour of episodes as the benchmark counts it.
+
+    Args:
+        task: gives the reward.
+        arrays: achieved_goals (E, T+1, G), desired_goals (E, G).
+
+    Returns:
+        Mean over episodes of the sum of rewards of s_0 ... s_{T-2}, of the
+        same at discount 0.98 and 0.99, and of the last of these rewards.
+    """
+    goals = arrays["desired_goals"][:, None]
+    rewards = task.reward(arrays["achieved_goals"], goals)
+    rewards = rewards[:, : task.horizon - 1]
+    steps = np.arange(rewards.shape[1])
+    sums = [(rewards * g**steps).sum(1).mean() for g in (1.0, 0.98, 0.99)]
+    return [round(float(x), 4) for x in (*sums, rewards[:, -1].mean())]
+
+
+# book/benchmark/datasets.md, section "The manifest"
+def data_root(root=None) -> Path:
+    """Return where data live: `root`, else $SMORE_LIT_DATA, else ./data."""
+    return Path(root or os.environ.get("SMORE_LIT_DATA") or "data")
+
+
+def manifest_path(task, size, expert_percent, root=None) -> Path:
+    """Return the path of a mixture's manifest; it need not exist."""
+    count_halves(size, expert_percent)
+    percent = format(Decimal(str(expert_percent)).normalize(), "f")
+    return data_root(root) / as_task(task).name / f"{size}-{percent}.json"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of all that shaped the data."""
+    packages = ("numpy", "mujoco", "gymnasium", "gymnasium-robotics")
+    found = {name: importlib.metadata.version(name) for name in packages}
+    found["python"] = platform.python_version()
+    found["smore_lit"] = smore_lit.__version__
+    return found
+
+
+def list_shards(folder: Path, counts: dict, length: int, ledgers) -> list:
+    """Return the manifest's entry for each shard, experts first."""
+    entries = []
+    for half in HALVES:
+        for episodes in shard_ranges(counts[half], length):
+            name = shard_name(episodes)
+            entries.append({
+                "file": f"{half}/{name}",
+                "half": half,
+                "episodes": length,
+                "used": min(length, counts[half] - episodes.start),
+                "bytes": (folder / half / name).stat().st_size,
+                "sha256": ledgers[half]["sha256"][name],
+            })
+    return entries
+
+
+# book/benchmark/datasets.md, section "Make it"
+def make_dataset(
+    task: Task | str,
+    size: str = "paper",
+    expert_percent: float = 10.0,
+    seed: int = 0,
+    workers: int = 2,
+    root=None,
+    progress: bool = True,
+) -> Path:
+    """Generate what is missing of a dataset and write its manifest.
+
+    Args:
+        task: a task or its name.
+        size: a key of `SIZES`.
+        expert_percent: share of expert episodes, 0 to 100.
+        seed: non-negative; decides every episode.
+        workers: processes that simulate; 0 uses this one. No effect on data.
+        root: folder of all data, see `data_root`.
+        progress: show a bar with rate and time left on standard error.
+
+    Returns:
+        The path of the manifest.
+
+    Raises:
+        ValueError: bad arguments, or `root` holds data of another recipe.
+        OSError: a file cannot be written; finished shards are kept.
+        RuntimeError: a worker process failed.
+    """
+    task = as_task(task)
+    path = manifest_path(task, size, expert_percent, root)
+    if seed < 0 or workers < 0:
+        raise ValueError("seed and workers must not be negative")
+    counts = count_halves(size, expert_percent)
+    ledgers = fill_halves(
+        task, path.parent, counts, size, seed, workers, progress
+    )
+    shards = list_shards(path.parent, counts, SHARD[size], ledgers)
+    manifest = describe(task, path, counts, seed, shards)
+    write_file(path, as_json(manifest))
+    return path
+
+
+# book/benchmark/datasets.md, section "Make it"
+def fill_halves(task, folder, counts, size, seed, workers, progress):
+    """Make all missing shards of both halves; return their ledgers."""
+    from tqdm import tqdm
+
+    ledgers, missing = {}, []
+    for half in HALVES:
+        sweep(folder / half)
+        recipe = half_recipe(task, half, seed)
+        ledgers[half] = open_ledger(folder / half, recipe)
+        for episodes in shard_ranges(counts[half], SHARD[size]):
+            if not is_finished(folder / half, ledgers[half], episodes):
+                missing.append((half, episodes))
+    if not missing:
+        return ledgers
+    slots = max(workers, 20)
+    total = sum(len(episodes) for _, episodes in missing)
+    bar = tqdm(
+        total=total, desc=task.name, unit=" episodes", disable=not progress
+    )
+    with bar, Rollouts(task.make, slots, workers) as pool:
+        for half, episodes in missing:
+            place, ledger = folder / half, ledgers[half]
+            make_shard(pool, place, ledger, task, episodes, bar.update)
+    return ledgers
+
+
+def describe(task, path, counts, seed, shards) -> dict:
+    """Return the manifest of the mixture whose shards are all on disk."""
+    size, _, percent = path.stem.partition("-")
+    statistics = {"names": STATISTICS}
+    for half in HALVES:
+        entries = [entry for entry in shards if entry["half"] == half]
+        if entries:
+            arrays = read_shards(task, path.parent, entries)
+            statistics[half] = behaviour(task, arrays)
+    return {
+        "format": 1,
+        "task": task.name,
+        "env_id": task.env_id,
+        "size": size,
+        "expert_percent": float(percent),
+        "seed": seed,
+        "episodes": counts,
+        "horizon": task.horizon,
+        "shards": shards,
+        "behaviour": statistics,
+        "published": PUBLISHED.get(task.name, {}),
+        "versions": versions(),
+    }
+
+
+# book/benchmark/datasets.md, section "Load it without trusting it"
+def shard_shapes(task: Task, episodes: int) -> dict[str, tuple]:
+    """Return the shape that each array of a shard must have."""
+    steps, goals = task.horizon, task.goal_size
+    return {
+        "observations": (episodes, steps + 1, task.observation_size),
+        "actions": (episodes, steps, task.action_size),
+        "achieved_goals": (episodes, steps + 1, goals),
+        "desired_goals": (episodes, goals),
+    }
+
+
+def read_array(file: zipfile.ZipFile, name: str, shape: tuple):
+    """Return one float32 array of `shape`, refusing anything else."""
+    size = math.prod(shape) * 4
+    if file.getinfo(name).file_size > size + 1024:
+        raise ValueError(f"{name} declares more bytes than {shape} needs")
+    with file.open(name) as member:
+        data = member.read(size + 1025)
+    stream = io.BytesIO(data)
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError(f"{name} has an unknown npy version")
+    header = np.lib.format.read_array_header_1_0(stream)
+    if header != (shape, False, np.dtype("<f4")):
+        raise ValueError(
+            f"{name} is {header[2]} {header[0]}, expected float32 {shape}"
+        )
+    if len(data) - stream.tell() != size:
+        raise ValueError(f"{name} is truncated")
+    array = np.frombuffer(data, "<f4", offset=stream.tell())
+    return array.reshape(shape).copy()
+
+
+# book/benchmark/datasets.md, section "Load it without trusting it"
+def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
+    """Raise ValueError unless the numbers can be episodes of `task`."""
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} holds NaN or infinity")
+    if np.abs(arrays["actions"]).max() > 1:
+        raise ValueError("actions leave [-1, 1]")
+    achieved = task.phi(arrays["observations"])
+    if not np.array_equal(achieved, arrays["achieved_goals"]):
+        raise ValueError("achieved_goals are not phi(observations)")
+
+
+def parse_shard(data: bytes, task: Task, episodes: int) -> dict:
+    """Return the four arrays in the bytes of a shard, fully checked."""
+    shapes = shard_shapes(task, episodes)
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        names = sorted(file.namelist())
+        if names != sorted(f"{name}.npy" for name in ARRAYS):
+            raise ValueError(f"holds {', '.join(names)[:80]}, not 4 arrays")
+        arrays = {
+            name: read_array(file, f"{name}.npy", shapes[name])
+            for name in ARRAYS
+        }
+    check_values(task, arrays)
+    return arrays
+
+
+def read_shard(task: Task, path: Path, entry: dict) -> dict:
+    """Return the used episodes of one shard as four arrays.
+
+    Raises:
+        ValueError: one line naming the file and what is wrong with it.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(entry["bytes"] + 1)
+        if len(data) != entry["bytes"]:
+            raise ValueError(f"is not {entry['bytes']} bytes long")
+        if digest(data) != entry["sha256"]:
+            raise ValueError("does not match its checksum")
+        arrays = parse_shard(data, task, entry["episodes"])
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path}: {reason}: make the dataset again") from None
+    return {key: value[: entry["used"]] for key, value in arrays.items()}
+
+
+def read_shards(task: Task, folder: Path, entries: list) -> dict:
+    """Return the used episodes of all shards, joined in order."""
+    parts = [read_shard(task, folder / e["file"], e) for e in entries]
+    return {key: np.concatenate([p[key] for p in parts]) for key in ARRAYS}
+
+
+# book/benchmark/datasets.md, section "Load it without trusting it"
+FILE = re.compile(r"(expert|random)/episodes-\d{6}-\d{6}\.npz")
+
+
+def check_entry(entry: dict, folder: Path, task: Task) -> None:
+    """Raise ValueError unless `entry` can describe a shard in `folder`."""
+    file, half = entry["file"], entry["half"]
+    if not FILE.fullmatch(file) or not file.startswith(f"{half}/"):
+        raise ValueError(f"names a file that is no shard: {file!r:.80}")
+    if not (folder / file).resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"names a file outside its folder: {file!r:.80}")
+    for key in ("episodes", "used", "bytes"):
+        if type(entry[key]) is not int or entry[key] < 1:
+            raise ValueError(f"{file}: {key} must be a positive integer")
+    if entry["used"] > entry["episodes"]:
+        raise ValueError(f"{file}: uses more episodes than it holds")
+    shapes = shard_shapes(task, entry["episodes"]).values()
+    limit = sum(4 * math.prod(shape) for shape in shapes) + 8192
+    if entry["episodes"] > max(SHARD.values()) or entry["bytes"] > limit:
+        raise ValueError(f"{file}: declares more than a shard can hold")
+    if not re.fullmatch("[0-9a-f]{64}", entry["sha256"]):
+        raise ValueError(f"{file}: has no proper checksum")
+
+
+# book/benchmark/datasets.md, section "Load it without trusting it"
+def check_manifest(manifest: dict, folder: Path) -> None:
+    """Raise ValueError, KeyError or TypeError unless it can be a manifest."""
+    if manifest["format"] != 1:
+        raise ValueError(f"has the unknown format {manifest['format']!r:.40}")
+    task = load_task(manifest["task"])
+    used = dict.fromkeys(HALVES, 0)
+    for entry in manifest["shards"]:
+        check_entry(entry, folder, task)
+        used[entry["half"]] += entry["used"]
+    if used != manifest["episodes"] or not sum(used.values()):
+        raise ValueError(f"promises other episodes than it lists: {used}")
+
+
+def dataset_info(manifest_path) -> dict:
+    """Return the checked contents of a manifest; reads no shard.
+
+    Raises:
+        ValueError: one line naming the file and what is wrong with it.
+    """
+    path = Path(manifest_path)
+    try:
+        with open(path, "rb") as file:
+            data = file.read(2**20 + 1)
+        if len(data) > 2**20:
+            raise ValueError("is too large for a manifest")
+        manifest = json.loads(data)
+        check_manifest(manifest, path.parent)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: is no manifest ({error})") from None
+    except (ValueError, OSError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path}: {' '.join(str(reason).split())}") from None
+    return manifest
+
+
+# book/benchmark/datasets.md, section "Load it without trusting it"
+def read_dataset(manifest_path) -> dict[str, np.ndarray]:
+    """Return the mixture that a manifest describes; see `load_dataset`."""
+    manifest = dataset_info(manifest_path)
+    task = load_task(manifest["task"])
+    folder = Path(manifest_path).parent
+    arrays = read_shards(task, folder, manifest["shards"])
+    halves = [
+        np.full(entry["used"], entry["half"] == "expert")
+        for entry in manifest["shards"]
+    ]
+    return arrays | {"is_expert": np.concatenate(halves)}
+
+
+def load_dataset(
+    task: Task | str,
+    size: str = "paper",
+    expert_percent: float = 10.0,
+    root=None,
+) -> dict[str, np.ndarray]:
+    """Return a dataset, every byte of it verified.
+
+    Args:
+        task: a task or its name.
+        size: a key of `SIZES`.
+        expert_percent: share of expert episodes, 0 to 100.
+        root: folder of all data, see `data_root`.
+
+    Returns:
+        observations (E, T+1, O), actions (E, T, A),
+        achieved_goals (E, T+1, G), desired_goals (E, G), float32,
+        and is_expert (E,), bool.
+
+    Raises:
+        ValueError: it does not exist, or anything in it is wrong.
+    """
+    task = as_task(task)
+    path = manifest_path(task, size, expert_percent, root)
+    if not path.exists():
+        raise ValueError(
+            f"no dataset {path}: make it with `smore-lit data make "
+            f"{task.name} --size {size} --expert-percent {expert_percent:g}`"
+        )
+    return read_dataset(path)
+
+
+# book/benchmark/datasets.md, section "Load it without trusting it"
+def tiny_dataset(task: Task | str) -> dict[str, np.ndarray]:
+    """Return the 200 episodes (10 % expert) shipped with the package."""
+    with importlib.resources.as_file(
+        importlib.resources.files(smore_lit) / "assets"
+    ) as assets:
+        return load_dataset(task, "tiny", 10.0, root=assets)

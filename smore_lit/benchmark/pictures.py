@@ -1,0 +1,190 @@
+# Generated from book/benchmark/pictures.md by make sync. Edit the chapter, not this file.
+"""Watch an episode anywhere.
+
+A rendered film where the machine can draw, a stick figure where it cannot.
+"""
+
+__all__ = [
+    "SIZE",
+    "CENTRE",
+    "WIDTH",
+    "project",
+    "find_limbs",
+    "draw_stick",
+    "BOARD",
+    "open_camera",
+    "record",
+    "save_gif",
+    "save_mp4",
+]
+
+
+# book/benchmark/pictures.md, section "Watch an episode anywhere"
+import importlib.util
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from smore_lit.benchmark.tasks import Task, has_egl
+from smore_lit.learning.files import write_atomic
+
+
+# book/benchmark/pictures.md, section "The arm as a drawing"
+SIZE = 320  # pixels, width and height of a frame
+CENTRE = (1.1, 0.75, 0.65)  # metres, what the drawing looks at
+WIDTH = 1.7  # metres across the drawing
+
+
+def project(points) -> np.ndarray:
+    """Return the pixels (..., 2) of points (..., 3) in metres.
+
+    Source: orthographic projection, seen from azimuth 132, elevation -14
+    degrees, the default camera of the Fetch environments.
+    """
+    alpha, beta = np.deg2rad([132.0, -14.0])
+    across = [np.sin(alpha), -np.cos(alpha), 0.0]
+    up = [-np.sin(beta) * np.cos(alpha), -np.sin(beta) * np.sin(alpha)]
+    axes = np.array([across, [*up, np.cos(beta)]])
+    flat = (np.asarray(points) - CENTRE) @ axes.T
+    return SIZE / 2 + flat * [SIZE / WIDTH, -SIZE / WIDTH]
+
+
+def find_limbs(model) -> list[tuple[int, int]]:
+    """Return the (child, parent) bodies of the robot's moving tree."""
+    arm = []
+    for body in range(1, model.nbody):
+        parent = int(model.body_parentid[body])
+        if parent and model.body(body).name.startswith("robot0:"):
+            arm.append((body, parent))
+    return arm
+
+
+# book/benchmark/pictures.md, section "The arm as a drawing"
+def draw_stick(env, achieved, desired) -> np.ndarray:
+    """Return a picture (SIZE, SIZE, 3), uint8, of the arm as lines.
+
+    Args:
+        env: a Fetch environment, after reset.
+        achieved: gripper position (3,), metres.
+        desired: goal position (3,), metres.
+    """
+    from PIL import Image, ImageDraw
+
+    model, data = env.unwrapped.model, env.unwrapped.data
+    image = Image.new("RGB", (SIZE, SIZE), "white")
+    pen = ImageDraw.Draw(image)
+    floor = [(x, y, 0.42) for x, y in BOARD]
+    pen.polygon([tuple(p) for p in project(floor)], "#eeeeee")
+    for child, parent in find_limbs(model):
+        ends = project(data.xpos[[parent, child]])
+        pen.line([tuple(p) for p in ends], "#4477aa", 5)
+    shadow = project([*desired[:2], 0.42])
+    mark = project(desired)
+    pen.line([tuple(shadow), tuple(mark)], "#ddaaaa", 1)
+    for place, radius, colour in ((desired, 9, "#cc3311"),
+                                  (achieved, 5, "#000000")):
+        x, y = project(place)
+        box = (x - radius, y - radius, x + radius, y + radius)
+        pen.ellipse(box, outline=colour, width=3)
+    return np.asarray(image)
+
+
+BOARD = ((1.05, 0.4), (1.55, 0.4), (1.55, 1.1), (1.05, 1.1))  # the table
+
+
+# book/benchmark/pictures.md, section "Film it"
+def open_camera(task: Task, drawing: bool | None):
+    """Return (environment after reset, painter of frames).
+
+    Args:
+        task: what to film.
+        drawing: True for the stick figure, False for the rendered scene,
+            None for whichever this machine can do.
+    """
+    if drawing is not True:
+        try:
+            if not has_egl():
+                raise OSError("no EGL library found")
+            env = task.make(render_mode="rgb_array")
+            env.reset(seed=0)
+            env.render()
+            return env, lambda *goals: env.render()
+        except Exception as error:
+            if drawing is False:
+                raise OSError(f"cannot render here ({error})") from None
+    env = task.make()
+    return env, lambda *goals: draw_stick(env, *goals)
+
+
+def record(
+    task: Task, act: Callable, seed: int, drawing: bool | None = None
+) -> list[np.ndarray]:
+    """Film one episode.
+
+    Args:
+        task: what to play.
+        act: (observation (O,), goal (G,)) -> action (A,).
+        seed: what the environment is reset with.
+        drawing: see `open_camera`.
+
+    Returns:
+        T + 1 pictures (H, W, 3), uint8.
+
+    Raises:
+        OSError: a rendered scene was insisted on and cannot be had.
+    """
+    env, paint = open_camera(task, drawing)
+    state, _ = env.reset(seed=seed)
+    frames = [paint(state["achieved_goal"], state["desired_goal"])]
+    for _ in range(task.horizon):
+        action = act(state["observation"], state["desired_goal"])
+        state = env.step(np.asarray(action, np.float32))[0]
+        frames.append(paint(state["achieved_goal"], state["desired_goal"]))
+    env.close()
+    return frames
+
+
+# book/benchmark/pictures.md, section "Save it"
+def save_gif(frames: list[np.ndarray], path, fps: int = 25) -> Path:
+    """Write frames (H, W, 3) as an endless GIF and return its path.
+
+    Raises:
+        ValueError: there are no frames.
+        OSError: the file cannot be written.
+    """
+    from PIL import Image
+
+    if not len(frames):
+        raise ValueError("no frames to save: record an episode first")
+    images = [Image.fromarray(frame).quantize(64) for frame in frames]
+    buffer = io.BytesIO()
+    images[0].save(
+        buffer, "GIF", save_all=True, append_images=images[1:],
+        duration=round(1000 / fps), loop=0,
+    )
+    write_atomic(Path(path), buffer.getvalue())
+    return Path(path)
+
+
+def save_mp4(frames: list[np.ndarray], path, fps: int = 25) -> Path:
+    """Write frames (H, W, 3) as an MP4 film and return its path.
+
+    Raises:
+        ValueError: there are no frames, or no encoder is installed.
+        OSError: the file cannot be written.
+    """
+    if not len(frames):
+        raise ValueError("no frames to save: record an episode first")
+    if importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise ValueError(
+            "MP4 needs an encoder: pip install imageio-ffmpeg, or save a GIF"
+        )
+    import imageio.v2
+
+    data = imageio.v2.mimwrite(
+        imageio.RETURN_BYTES, frames, format="mp4", fps=fps
+    )
+    write_atomic(Path(path), data)
+    return Path(path)

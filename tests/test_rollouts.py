@@ -1,0 +1,157 @@
+"""The pool: same bits however it is cut, one line when it fails."""
+
+import os
+import signal
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+
+from smore_lit.benchmark.tasks import load_task
+from smore_lit.learning.rollouts import Rollouts, play
+
+TASK = load_task("FetchReach")
+
+
+class Faulty:
+    """Fail, or end the process, at the third step."""
+
+    def __init__(self, how):
+        self.how, self.steps = how, 0
+
+    def reset(self, seed):
+        keys = ("observation", "achieved_goal", "desired_goal")
+        return dict.fromkeys(keys, np.zeros(2)), {}
+
+    def step(self, action):
+        self.steps += 1
+        if self.steps == 3 and self.how == "raise":
+            raise FloatingPointError("the arm\nfell off")
+        if self.steps == 3 and self.how == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return *self.reset(0)[:1], 0.0, False, False, {}
+
+    def close(self):
+        pass
+
+
+def uniform(seed):
+    rng = np.random.default_rng(seed)
+    return lambda observation, goal: rng.uniform(-1, 1, 4)
+
+
+def episodes(pool, seeds, horizon=15):
+    return play(pool, [uniform(s) for s in seeds], seeds, horizon)
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """Each episode in a fresh environment of its own."""
+    parts = []
+    for seed in (4, 5, 6, 7, 8):
+        with Rollouts(TASK.make, 1, 0) as pool:
+            parts.append(episodes(pool, [seed]))
+    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+
+
+@pytest.mark.parametrize("workers, slots", [(0, 5), (1, 5), (2, 5), (2, 7)])
+def test_bits_depend_on_seeds_only(alone, workers, slots):
+    with Rollouts(TASK.make, slots, workers) as pool:
+        fresh = episodes(pool, [4, 5, 6, 7, 8])
+        episodes(pool, [99, 98, 97], horizon=4)
+        used = episodes(pool, [8, 7, 6, 5, 4])
+    for key, values in alone.items():
+        assert values.dtype == np.float32
+        assert values.tobytes() == fresh[key].tobytes(), key
+        assert values.tobytes() == used[key][::-1].tobytes(), key
+
+
+def test_layout_and_goal_map(alone):
+    assert alone["observations"].shape == (5, 16, 10)
+    assert alone["actions"].shape == (5, 15, 4)
+    assert alone["desired_goals"].shape == (5, 3)
+    achieved = TASK.phi(alone["observations"])
+    assert (achieved == alone["achieved_goals"]).all()
+
+
+def test_bad_arguments_are_one_line_and_harmless():
+    with pytest.raises(ValueError, match="at least 1"):
+        Rollouts(TASK.make, 0)
+    with pytest.raises(ValueError, match="workers at least 0"):
+        Rollouts(TASK.make, 1, -1)
+    with Rollouts(TASK.make, 2, 0) as pool:
+        for seeds in ([], [1, 2, 3]):
+            with pytest.raises(ValueError, match="seeds for 2 slots"):
+                pool.reset(seeds)
+        with pytest.raises(ValueError, match="negative"):
+            pool.reset([-1])
+        with pytest.raises(ValueError, match="reset first"):
+            pool.step(np.zeros((2, 4)))
+        pool.reset([1])
+        with pytest.raises(ValueError, match="NaN"):
+            pool.step(np.full((1, 4), np.nan))
+        assert pool.step(np.zeros((1, 4)))["observation"].shape == (1, 10)
+    with pytest.raises(ValueError, match="closed"):
+        pool.reset([1])
+
+
+@pytest.mark.parametrize(
+    "how, reason",
+    [
+        ("raise", "1 of 2 failed: FloatingPointError: the arm fell off"),
+        ("die", r"worker 1 of 2 died \(SIGKILL\)"),
+    ],
+)
+def test_a_failing_worker_is_named_and_ends_the_pool(how, reason):
+    with Rollouts(partial(Faulty, how), 3, 2) as pool:
+        pids = [worker.process.pid for worker in pool._bench.workers]
+        pool.reset([0, 1, 2])
+        with pytest.raises(RuntimeError, match=reason) as caught:
+            for _ in range(3):
+                pool.step(np.zeros((3, 2)))
+        assert "\n" not in str(caught.value)
+        assert not any(is_alive(pid) for pid in pids)
+
+
+def test_a_maker_that_fails_is_named_at_once():
+    with pytest.raises(RuntimeError, match="worker 1 of 1 failed: TypeError"):
+        Rollouts(len, 1, 1)
+
+
+def test_workers_end_with_the_parent(tmp_path):
+    import subprocess
+    import sys
+
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import time\n"
+        "from functools import partial\n"
+        "from tests.test_rollouts import Faulty\n"
+        "from smore_lit.learning.rollouts import Rollouts\n"
+        'if __name__ == "__main__":\n'
+        "    pool = Rollouts(partial(Faulty, ''), 2, 2)\n"
+        "    for worker in pool._bench.workers:\n"
+        "        print(worker.process.pid, flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    root = os.path.dirname(os.path.dirname(__file__))
+    environment = os.environ | {"PYTHONPATH": root}
+    parent = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, env=environment
+    )
+    pids = [int(parent.stdout.readline()) for _ in range(2)]
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while any(is_alive(pid) for pid in pids):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
