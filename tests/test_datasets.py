@@ -1,0 +1,514 @@
+"""Datasets: same bytes however made, nothing lost, nothing believed."""
+
+import io
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smore_lit.benchmark import datasets
+from smore_lit.benchmark.tasks import load_task
+from smore_lit.learning.rollouts import Rollouts
+
+TASK = load_task("FetchReach")
+ASSETS = Path(datasets.smore_lit.__file__).parent / "assets"
+OPTIONS = dict(size="toy", expert_percent=30, progress=False)
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    monkeypatch.setitem(datasets.SIZES, "toy", 10)
+    monkeypatch.setitem(datasets.SHARD, "toy", 2)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """One toy dataset, made in this process; returns {name: bytes}."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(datasets.SIZES, "toy", 10)
+        patch.setitem(datasets.SHARD, "toy", 2)
+        root = tmp_path_factory.mktemp("made")
+        datasets.make_dataset("FetchReach", workers=0, root=root, **OPTIONS)
+    return files_of(root)
+
+
+def files_of(root):
+    paths = (path for path in Path(root).rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): path.read_bytes() for path in paths}
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    for name, data in made.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    return tmp_path
+
+
+def load(root):
+    return datasets.load_dataset("FetchReach", "toy", 30, root)
+
+
+def refused(root, *words):
+    with pytest.raises(ValueError) as caught:
+        load(root)
+    line = str(caught.value)
+    assert "\n" not in line and len(line) < 400
+    for word in words:
+        assert word in line, line
+
+
+# counts
+
+
+@pytest.mark.parametrize(
+    "size, percent, experts",
+    [
+        ("paper", 10, 200),
+        ("paper", 2.5, 50),
+        ("paper", 0, 0),
+        ("paper", 100, 2000),
+        ("paper", 0.1, 2),
+        ("paper", 28.7, 574),
+        ("tiny", 0.7, 1),
+    ],
+)
+def test_counts_are_exact_floors(size, percent, experts):
+    counts = datasets.count_halves(size, percent)
+    assert counts["expert"] == experts
+    assert sum(counts.values()) == datasets.SIZES[size]
+
+
+@pytest.mark.parametrize("percent", [-1, 100.1, float("nan"), float("inf")])
+def test_bad_percentages_are_one_line(percent):
+    with pytest.raises(ValueError, match="from 0 to 100"):
+        datasets.make_dataset("FetchReach", expert_percent=percent)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"task": "X"}, "unknown task"),
+        ({"size": "huge"}, "unknown size"),
+        ({"seed": -1}, "negative"),
+        ({"workers": -1}, "negative"),
+    ],
+)
+def test_bad_arguments_are_one_line(change, message, tmp_path):
+    arguments = {"task": "FetchReach", "root": tmp_path} | change
+    with pytest.raises(ValueError, match=message):
+        datasets.make_dataset(**arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_root_is_argument_then_environment_then_data(monkeypatch):
+    monkeypatch.setenv("SMORE_LIT_DATA", "elsewhere")
+    assert datasets.data_root("here") == Path("here")
+    assert datasets.data_root() == Path("elsewhere")
+    monkeypatch.delenv("SMORE_LIT_DATA")
+    assert datasets.data_root() == Path("data")
+
+
+# making
+
+
+def test_worker_count_does_not_matter(made, tmp_path):
+    datasets.make_dataset("FetchReach", workers=2, root=tmp_path, **OPTIONS)
+    assert files_of(tmp_path) == made
+
+
+def test_layout_order_and_statistics(copy):
+    data = load(copy)
+    assert data["observations"].shape == (10, 51, 10)
+    assert data["actions"].shape == (10, 50, 4)
+    assert data["achieved_goals"].shape == (10, 51, 3)
+    assert data["desired_goals"].shape == (10, 3)
+    assert data["is_expert"].tolist() == [True] * 3 + [False] * 7
+    info = datasets.dataset_info(copy / "FetchReach" / "toy-30.json")
+    assert info["episodes"] == {"expert": 3, "random": 7}
+    assert info["versions"]["mujoco"] == "3.3.0"
+    part = {key: value[:3] for key, value in data.items()}
+    assert info["behaviour"]["expert"] == datasets.behaviour(TASK, part)
+
+
+def test_behaviour_worked_by_hand():
+    achieved = np.ones((1, 51, 3))
+    achieved[0, [0, 2, 48, 49]] = 0.0
+    arrays = {"achieved_goals": achieved, "desired_goals": np.zeros((1, 3))}
+    total, at_98, at_99, last = datasets.behaviour(TASK, arrays)
+    assert (total, last) == (3.0, 1.0)
+    assert at_98 == pytest.approx(1 + 0.98**2 + 0.98**48, abs=1e-4)
+    assert at_99 == pytest.approx(1 + 0.99**2 + 0.99**48, abs=1e-4)
+
+
+def test_mixtures_share_and_extend_halves(copy, made):
+    options = OPTIONS | {"expert_percent": 10}
+    path = datasets.make_dataset("FetchReach", workers=0, root=copy, **options)
+    assert path.name == "toy-10.json"
+    after = files_of(copy)
+    names = [name for name in made if name.endswith(".npz")]
+    assert all(after[name] == made[name] for name in names)
+    added = sorted(set(after) - set(made))
+    assert added == [
+        "FetchReach/random/episodes-000008-000010.npz",
+        "FetchReach/toy-10.json",
+    ]
+    assert load(copy)["is_expert"].sum() == 3
+
+
+def test_spoiled_and_missing_shards_are_made_again(copy, made):
+    shards = sorted(copy.rglob("*.npz"))
+    shards[0].write_bytes(b"")
+    shards[3].unlink()
+    datasets.make_dataset("FetchReach", workers=0, root=copy, **OPTIONS)
+    assert files_of(copy) == made
+
+
+def test_another_seed_or_simulator_is_not_mixed_in(copy, made):
+    arguments = OPTIONS | {"workers": 0, "root": copy}
+    with pytest.raises(ValueError, match="seed 0, not 1"):
+        datasets.make_dataset("FetchReach", seed=1, **arguments)
+    ledger = copy / "FetchReach" / "random" / "ledger.json"
+    ledger.write_text(ledger.read_text().replace("3.3.0", "2.3.7"))
+    with pytest.raises(ValueError, match="mujoco 2.3.7, not 3.3.0"):
+        datasets.make_dataset("FetchReach", **arguments)
+    ledger.write_text("{")
+    with pytest.raises(ValueError, match="is damaged: delete"):
+        datasets.make_dataset("FetchReach", **arguments)
+
+
+CHILD = """
+import sys
+from smore_lit.benchmark import datasets
+datasets.SIZES["toy"], datasets.SHARD["toy"] = 10, 2
+if __name__ == "__main__":
+    datasets.make_dataset("FetchReach", "toy", 30, 0, 1, sys.argv[1], False)
+"""
+
+
+def test_killed_and_resumed_gives_the_same_bytes(made, tmp_path):
+    script = tmp_path / "child.py"
+    script.write_text(CHILD)
+    root = tmp_path / "root"
+    for shards in (1, 3):
+        child = subprocess.Popen([sys.executable, script, root])
+        deadline = time.monotonic() + 60
+        while len(list(root.rglob("*.npz"))) < shards:
+            assert child.poll() is None and time.monotonic() < deadline
+            time.sleep(0.001)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    left = {k: v for k, v in files_of(root).items() if k.endswith(".npz")}
+    assert 3 <= len(left) < 6
+    subprocess.run([sys.executable, script, root], check=True)
+    found = files_of(root)
+    assert {k: v for k, v in found.items() if k in made} == made
+    old = time.time() - 7200
+    for name in set(found) - set(made):
+        os.utime(root / name, (old, old))
+    datasets.make_dataset("FetchReach", workers=0, root=root, **OPTIONS)
+    assert files_of(root) == made
+
+
+def test_a_full_disk_is_one_line_and_keeps_finished_shards(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Rollouts(TASK.make, 2, 0) as pool:
+        ledger = {
+            "recipe": datasets.half_recipe(TASK, "random", 0),
+            "sha256": {},
+        }
+        rest = (tmp_path, ledger, TASK)
+        skip = bool
+        datasets.make_shard(pool, *rest, range(0, 2), skip)
+        before = files_of(tmp_path)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+        try:
+            with pytest.raises(OSError, match="free some space") as caught:
+                datasets.make_shard(pool, *rest, range(2, 4), skip)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
+    assert files_of(tmp_path) == before
+
+
+def test_an_unusable_folder_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError) as caught:
+        datasets.write_file(tmp_path / "file" / "FetchReach" / "a", b"")
+    assert "choose another folder" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# the set that ships
+
+
+def test_tiny_set_is_small_and_useful():
+    total = sum(len(data) for data in files_of(ASSETS / "FetchReach").values())
+    assert total < 1_000_000
+    data = datasets.tiny_dataset("FetchReach")
+    assert data["actions"].shape == (200, 50, 4)
+    assert data["is_expert"].tolist() == [True] * 20 + [False] * 180
+
+
+@pytest.mark.parametrize("half, first", [("expert", 0), ("random", 20)])
+def test_tiny_set_can_be_made_again(half, first):
+    """Noise, starts and goals to the bit anywhere; physics to the bit here.
+
+    Another processor may round the physics differently in the last place,
+    and an episode of the expert then drifts a little.
+    """
+    data = datasets.tiny_dataset("FetchReach")
+    wanted = range(3)
+    with Rollouts(TASK.make, 3, 0) as pool:
+        again = datasets.collect(pool, TASK, half, 0, wanted)
+    kept = {key: data[key][first : first + 3] for key in again}
+    assert (again["desired_goals"] == kept["desired_goals"]).all()
+    if half == "random":
+        assert (again["actions"] == kept["actions"]).all()
+    same_bits = all((again[key] == kept[key]).all() for key in again)
+    close = all(np.allclose(again[k], kept[k], atol=1e-3) for k in again)
+    assert same_bits or close
+
+
+# files nobody should believe
+
+
+def shard_of(root):
+    return root / "FetchReach" / "expert" / "episodes-000000-000002.npz"
+
+
+def manifest_of(root):
+    return root / "FetchReach" / "toy-30.json"
+
+
+def edit(root, change):
+    path = manifest_of(root)
+    manifest = json.loads(path.read_bytes())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def plant(root, data):
+    """Replace a shard and make the manifest vouch for it."""
+    shard_of(root).write_bytes(data)
+
+    def vouch(manifest):
+        entry = manifest["shards"][0]
+        entry["bytes"], entry["sha256"] = len(data), datasets.digest(data)
+
+    edit(root, vouch)
+
+
+def arrays_of(root):
+    return dict(np.load(shard_of(root)))
+
+
+def replant(root, change, save=np.savez):
+    arrays = arrays_of(root)
+    change(arrays)
+    buffer = io.BytesIO()
+    save(buffer, **arrays)
+    plant(root, buffer.getvalue())
+
+
+def test_planting_the_original_loads(copy):
+    replant(copy, lambda arrays: None)
+    assert len(load(copy)["actions"]) == 10
+
+
+def test_missing_dataset_says_how_to_make_it(tmp_path):
+    refused(tmp_path, "smore-lit data make FetchReach", "--expert-percent 30")
+
+
+def test_missing_shard(copy):
+    shard_of(copy).unlink()
+    refused(copy, "episodes-000000-000002.npz", "No such file")
+
+
+def test_truncated_shard(copy):
+    shard_of(copy).write_bytes(shard_of(copy).read_bytes()[:5000])
+    refused(copy, "bytes long")
+
+
+def test_lengthened_shard(copy):
+    shard_of(copy).write_bytes(shard_of(copy).read_bytes() + b"x")
+    refused(copy, "bytes long")
+
+
+def test_flipped_bit(copy):
+    data = bytearray(shard_of(copy).read_bytes())
+    data[3000] ^= 1
+    shard_of(copy).write_bytes(data)
+    refused(copy, "checksum")
+
+
+def test_vouched_truncated_zip(copy):
+    plant(copy, shard_of(copy).read_bytes()[:5000])
+    refused(copy, "zip")
+
+
+def test_vouched_noise(copy):
+    plant(copy, b"\x80\x04nonsense")
+    refused(copy, "zip")
+
+
+def test_vouched_empty_file_cannot_be_declared(copy):
+    plant(copy, b"")
+    refused(copy, "bytes must be a positive integer")
+
+
+@pytest.mark.parametrize(
+    "name, value, message",
+    [
+        ("actions", np.nan, "NaN"),
+        ("observations", np.inf, "infinity"),
+        ("actions", 2.0, "leave [-1, 1]"),
+        ("achieved_goals", 0.0, "not phi"),
+    ],
+)
+def test_vouched_bad_numbers(copy, name, value, message):
+    def spoil(arrays):
+        arrays[name][0, 3, 1] = value
+
+    replant(copy, spoil)
+    refused(copy, message)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a.update(actions=a["actions"][:, :49]),
+        lambda a: a.update(actions=a["actions"][..., :3]),
+        lambda a: a.update(actions=a["actions"].astype("<f8")),
+        lambda a: a.update(actions=a["actions"].astype(">f4")),
+        lambda a: a.update(desired_goals=a["desired_goals"].copy("F")),
+    ],
+)
+def test_vouched_wrong_shape_or_type(copy, change):
+    replant(copy, change)
+    refused(copy, "npz")
+
+
+def test_vouched_pickle_runs_no_code(copy, tmp_path):
+    witness = tmp_path / "ran"
+
+    class Hostile:
+        def __reduce__(self):
+            return (os.mkdir, (str(witness),))
+
+    def infect(arrays):
+        trap = np.empty((2, 3), dtype=object)
+        trap[:] = [[Hostile()] * 3] * 2
+        arrays["desired_goals"] = trap
+
+    replant(copy, infect)
+    refused(copy, "object")
+    assert not witness.exists()
+
+
+def test_vouched_missing_and_extra_arrays(copy):
+    replant(copy, lambda arrays: arrays.pop("actions"))
+    refused(copy, "not 4 arrays")
+
+
+def test_vouched_extra_array(copy):
+    replant(copy, lambda arrays: arrays.update(more=np.zeros(1)))
+    refused(copy, "not 4 arrays")
+
+
+def test_vouched_zip_bomb(copy):
+    huge = np.zeros((2, 50, 4_000), np.float32)
+    replant(
+        copy,
+        lambda arrays: arrays.update(actions=huge),
+        np.savez_compressed,
+    )
+    refused(copy, "declares more bytes")
+
+
+def test_vouched_header_bomb(copy):
+    """A header that promises 4 TB over a few bytes allocates nothing."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header,
+        {"descr": "<f4", "fortran_order": False, "shape": (2**40, 1)},
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(shard_of(copy)) as old:
+        with zipfile.ZipFile(buffer, "w") as new:
+            for name in old.namelist():
+                data = old.read(name)
+                if name == "actions.npy":
+                    data = header.getvalue() + bytes(64)
+                new.writestr(name, data)
+    plant(copy, buffer.getvalue())
+    refused(copy, "expected float32")
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "../../secret.npz",
+        "/etc/passwd",
+        "expert/../../../episodes-000000-000002.npz",
+        "random/episodes-000000-000002.npz",
+        7,
+    ],
+)
+def test_paths_out_of_the_folder(copy, file):
+    edit(copy, lambda manifest: manifest["shards"][0].update(file=file))
+    refused(copy, "toy-30.json")
+
+
+def test_link_out_of_the_folder(copy, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside") / "shard.npz"
+    shard_of(copy).rename(outside)
+    shard_of(copy).symlink_to(outside)
+    refused(copy, "outside its folder")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.pop("shards"),
+        lambda m: m.update(format=2),
+        lambda m: m.update(task="X"),
+        lambda m: m.update(task=["X"]),
+        lambda m: m.update(shards=[]),
+        lambda m: m.update(shards=[1]),
+        lambda m: m["shards"].pop(),
+        lambda m: m["shards"][0].update(used=3),
+        lambda m: m["shards"][0].update(used=-1),
+        lambda m: m["shards"][0].update(used=True),
+        lambda m: m["shards"][0].update(episodes=10**12),
+        lambda m: m["shards"][0].update(bytes=10**15),
+        lambda m: m["shards"][0].update(sha256="0"),
+        lambda m: m["shards"][0].update(half="other"),
+    ],
+)
+def test_manifests_that_do_not_add_up(copy, change):
+    edit(copy, change)
+    refused(copy, "toy-30.json")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b"null", b"\xff\xfe", b"{", b"[" * 100_000, b" " * 2**21],
+)
+def test_manifests_that_are_none(copy, data):
+    manifest_of(copy).write_bytes(data)
+    refused(copy, "toy-30.json")
+
+
+def test_manifest_that_is_a_folder(copy):
+    manifest_of(copy).unlink()
+    manifest_of(copy).mkdir()
+    refused(copy, "toy-30.json")
