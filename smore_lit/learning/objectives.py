@@ -1,14 +1,32 @@
-"""Pull goals up, push the rest down."""
+# Generated from book/learning/objectives.md by make sync. Edit the chapter, not this file.
+"""Pull goals up, push the rest down.
 
+One contrastive loss, written four ways, and the reward that each of them
+hides.
+"""
+
+__all__ = [
+    "in_sample_score_loss",
+    "mixture_score_loss",
+    "implicit_reward",
+    "WEIGHT_DECAY",
+    "released_score_loss",
+    "STEP_REWARD",
+    "released_stable_score_loss",
+    "stable_minimiser",
+    "expectile_loss",
+    "advantage_weights",
+    "weighted_likelihood_loss",
+]
+
+
+# book/learning/objectives.md, section "Pull goals up, push the rest down"
 import math
 
-import torch
 from torch import Tensor
 
 
-OBJECTIVES = ("paper", "in-sample", "released", "released-stable")
-
-
+# book/learning/objectives.md, section "The loss as printed"
 def _check_score(name: str, score: Tensor, like: Tensor | None = None):
     """Raise ValueError unless `score` is (N, K, B), N and K as `like`."""
     if score.ndim != 3 or 0 in score.shape:
@@ -45,6 +63,7 @@ def _check_number(name: str, value: float, low: float, high: float):
         )
 
 
+# book/learning/objectives.md, section "The loss as printed"
 def _total(score: Tensor) -> Tensor:
     """Return the mean over the batch, summed over critics, (N,)."""
     return score.mean(dim=-1).sum(dim=-1)
@@ -55,47 +74,7 @@ def _bellman(score: Tensor, value_next: Tensor, gamma: float) -> Tensor:
     return _total((gamma * value_next.unsqueeze(1) - score).square())
 
 
-def mixture_score_loss(
-    score_q: Tensor,
-    score_rho: Tensor,
-    value_next_q: Tensor,
-    value_next_rho: Tensor,
-    score_start: Tensor,
-    score_next: Tensor,
-    *,
-    beta: float,
-    gamma: float,
-    coefficient: float,
-) -> Tensor:
-    r"""Compute the score loss as the paper prints it, policy terms included.
-
-    Args:
-        score_q, score_rho: S on goal transitions and on data, (N, K, B).
-        value_next_q, value_next_rho: M(s', g) after them, (N, B), detached.
-        score_start: S(s, pi(s, g), g), (s, g) of the data, (N, K, B).
-        score_next: S(s', pi(s', g), g) after goal transitions, (N, K, B).
-        beta: share of q in the mixture, in [0, 1].
-        gamma: discount, in [0, 1].
-        coefficient: c of the square; 1 in Eq. 10, 0.25 in Eq. 8.
-
-    Returns:
-        Shape (N,): mean over the batch, summed over critics.
-
-    Raises:
-        ValueError: if a shape or a number does not fit.
-
-    Source: Eqs. 8 and 10 of Sikchi et al. (2024).
-    """
-    _check_score("score_q", score_q)
-    _check_score("score_start", score_start, score_q)
-    _check_score("score_next", score_next, score_q)
-    push = (1.0 - gamma) * _total(score_start) + gamma * _total(score_next)
-    return beta * push + in_sample_score_loss(
-        score_q, score_rho, value_next_q, value_next_rho,
-        beta=beta, gamma=gamma, coefficient=coefficient,
-    )  # fmt: skip
-
-
+# book/learning/objectives.md, section "The loss as printed"
 def in_sample_score_loss(
     score_q: Tensor,
     score_rho: Tensor,
@@ -138,23 +117,29 @@ def in_sample_score_loss(
     return coefficient * square - beta * _total(score_q)
 
 
-WEIGHT_DECAY = 1e-4  # weight of the terms that keep the scores from drifting
-
-
-def released_score_loss(
+# book/learning/objectives.md, section "The loss as printed"
+def mixture_score_loss(
     score_q: Tensor,
     score_rho: Tensor,
+    value_next_q: Tensor,
     value_next_rho: Tensor,
+    score_start: Tensor,
+    score_next: Tensor,
     *,
+    beta: float,
     gamma: float,
+    coefficient: float,
 ) -> Tensor:
-    r"""Compute the released code's loss `smore`.
+    r"""Compute the score loss as the paper prints it, policy terms included.
 
     Args:
-        score_q: S on goal transitions, (N, K, B); N seeds, K critics.
-        score_rho: S on transitions of the data, (N, K, B).
-        value_next_rho: M(s', g) after data transitions, (N, B), detached.
+        score_q, score_rho: S on goal transitions and on data, (N, K, B).
+        value_next_q, value_next_rho: M(s', g) after them, (N, B), detached.
+        score_start: S(s, pi(s, g), g), (s, g) of the data, (N, K, B).
+        score_next: S(s', pi(s', g), g) after goal transitions, (N, K, B).
+        beta: share of q in the mixture, in [0, 1].
         gamma: discount, in [0, 1].
+        coefficient: c of the square; 1 in Eq. 10, 0.25 in Eq. 8.
 
     Returns:
         Shape (N,): mean over the batch, summed over critics.
@@ -162,54 +147,19 @@ def released_score_loss(
     Raises:
         ValueError: if a shape or a number does not fit.
 
-    Source: released code of Sikchi et al. (2024), `--loss_type smore`.
+    Source: Eqs. 8 and 10 of Sikchi et al. (2024).
     """
     _check_score("score_q", score_q)
-    _check_score("score_rho", score_rho, score_q)
-    _check_flat("value_next_rho", value_next_rho, score_rho)
-    _check_number("gamma", gamma, 0.0, 1.0)
-    square = _bellman(score_rho, value_next_rho, gamma)
-    push = WEIGHT_DECAY * _total(score_rho)
-    return push - _total(score_q) + 0.5 * square
+    _check_score("score_start", score_start, score_q)
+    _check_score("score_next", score_next, score_q)
+    push = (1.0 - gamma) * _total(score_start) + gamma * _total(score_next)
+    return beta * push + in_sample_score_loss(
+        score_q, score_rho, value_next_q, value_next_rho,
+        beta=beta, gamma=gamma, coefficient=coefficient,
+    )  # fmt: skip
 
 
-STEP_REWARD = -2.0  # r_neg of the released code
-
-
-def released_stable_score_loss(
-    score_q: Tensor,
-    score_rho: Tensor,
-    value_next_rho: Tensor,
-    *,
-    gamma: float,
-) -> Tensor:
-    r"""Compute the released code's default loss `smore_stable`.
-
-    Args:
-        score_q: S on goal transitions, (N, K, B); N seeds, K critics.
-        score_rho: S on transitions of the data, (N, K, B).
-        value_next_rho: M(s', g) after data transitions, (N, B), detached.
-        gamma: discount, in [0, 1).
-
-    Returns:
-        Shape (N,): mean over the batch, summed over critics.
-
-    Raises:
-        ValueError: if a shape or a number does not fit.
-
-    Source: released code of Sikchi et al. (2024),
-        `--loss_type smore_stable`, its default.
-    """
-    _check_score("score_q", score_q)
-    _check_score("score_rho", score_rho, score_q)
-    _check_flat("value_next_rho", value_next_rho, score_rho)
-    _check_number("gamma", gamma, 0.0, 1.0 - 1e-9)
-    target = (STEP_REWARD + gamma * value_next_rho).unsqueeze(1)
-    pull = _total((score_q + STEP_REWARD / (1.0 - gamma)).square())
-    decay = (1.0 - gamma) * WEIGHT_DECAY * _total(score_rho.square())
-    return pull + decay + 0.5 * _total((score_rho - target).square())
-
-
+# book/learning/objectives.md, section "What a frozen target rewards"
 def implicit_reward(
     ratio: Tensor,
     objective: str,
@@ -248,6 +198,81 @@ def implicit_reward(
     return beta * pull / (2.0 * coefficient * mixture)
 
 
+# book/learning/objectives.md, section "What the released code rewards"
+WEIGHT_DECAY = 1e-4  # weight of the terms that keep the scores from drifting
+
+
+def released_score_loss(
+    score_q: Tensor,
+    score_rho: Tensor,
+    value_next_rho: Tensor,
+    *,
+    gamma: float,
+) -> Tensor:
+    r"""Compute the released code's loss `smore`.
+
+    Args:
+        score_q: S on goal transitions, (N, K, B); N seeds, K critics.
+        score_rho: S on transitions of the data, (N, K, B).
+        value_next_rho: M(s', g) after data transitions, (N, B), detached.
+        gamma: discount, in [0, 1].
+
+    Returns:
+        Shape (N,): mean over the batch, summed over critics.
+
+    Raises:
+        ValueError: if a shape or a number does not fit.
+
+    Source: released code of Sikchi et al. (2024), `--loss_type smore`.
+    """
+    _check_score("score_q", score_q)
+    _check_score("score_rho", score_rho, score_q)
+    _check_flat("value_next_rho", value_next_rho, score_rho)
+    _check_number("gamma", gamma, 0.0, 1.0)
+    square = _bellman(score_rho, value_next_rho, gamma)
+    push = WEIGHT_DECAY * _total(score_rho)
+    return push - _total(score_q) + 0.5 * square
+
+
+# book/learning/objectives.md, section "What the released code rewards"
+STEP_REWARD = -2.0  # r_neg of the released code
+
+
+def released_stable_score_loss(
+    score_q: Tensor,
+    score_rho: Tensor,
+    value_next_rho: Tensor,
+    *,
+    gamma: float,
+) -> Tensor:
+    r"""Compute the released code's default loss `smore_stable`.
+
+    Args:
+        score_q: S on goal transitions, (N, K, B); N seeds, K critics.
+        score_rho: S on transitions of the data, (N, K, B).
+        value_next_rho: M(s', g) after data transitions, (N, B), detached.
+        gamma: discount, in [0, 1).
+
+    Returns:
+        Shape (N,): mean over the batch, summed over critics.
+
+    Raises:
+        ValueError: if a shape or a number does not fit.
+
+    Source: released code of Sikchi et al. (2024),
+        `--loss_type smore_stable`, its default.
+    """
+    _check_score("score_q", score_q)
+    _check_score("score_rho", score_rho, score_q)
+    _check_flat("value_next_rho", value_next_rho, score_rho)
+    _check_number("gamma", gamma, 0.0, 1.0 - 1e-9)
+    target = (STEP_REWARD + gamma * value_next_rho).unsqueeze(1)
+    pull = _total((score_q + STEP_REWARD / (1.0 - gamma)).square())
+    decay = (1.0 - gamma) * WEIGHT_DECAY * _total(score_rho.square())
+    return pull + decay + 0.5 * _total((score_rho - target).square())
+
+
+# book/learning/objectives.md, section "What the released code rewards"
 def stable_minimiser(
     ratio: Tensor, value_next: Tensor, *, gamma: float
 ) -> Tensor:
@@ -269,6 +294,7 @@ def stable_minimiser(
     return (2.0 * ratio * goal + step) / (2.0 * ratio + 1.0 + decay)
 
 
+# book/learning/objectives.md, section "Take the best action the data show"
 def expectile_loss(diff: Tensor, tau: float) -> Tensor:
     r"""Return the mean of $|\tau - 1(u<0)|\,u^2$ over the batch.
 
@@ -292,6 +318,7 @@ def expectile_loss(diff: Tensor, tau: float) -> Tensor:
     return (weight * diff.square()).mean(dim=-1)
 
 
+# book/learning/objectives.md, section "Take the best action the data show"
 def advantage_weights(
     advantage: Tensor, temperature: float, clip: float = 100.0
 ) -> Tensor:
@@ -321,6 +348,7 @@ def advantage_weights(
     return exponent.exp().clamp(max=clip)
 
 
+# book/learning/objectives.md, section "Take the best action the data show"
 def weighted_likelihood_loss(log_prob: Tensor, weights: Tensor) -> Tensor:
     r"""Return $-\text{mean}(w \log\pi)$ over the batch.
 
