@@ -200,6 +200,7 @@ def half_recipe(task: Task, half: str, seed: int) -> dict:
     }
 
 
+# book/benchmark/datasets.md, section "A ledger per half"
 def open_ledger(folder: Path, recipe: dict) -> dict:
     """Return the ledger of a half, new if there is none.
 
@@ -242,6 +243,7 @@ def is_finished(folder: Path, ledger: dict, episodes: range) -> bool:
     return path.is_file() and digest(path.read_bytes()) == known
 
 
+# book/benchmark/datasets.md, section "A ledger per half"
 def make_shard(pool, folder, ledger, task, episodes, advance) -> None:
     """Play `episodes`, write their shard, then enter it in the ledger."""
     recipe = ledger["recipe"]
@@ -397,6 +399,7 @@ def fill_halves(task, folder, counts, size, seed, workers, progress):
     return ledgers
 
 
+# book/benchmark/datasets.md, section "Make it"
 def describe(task, path, counts, seed, shards) -> dict:
     """Return the manifest of the mixture whose shards are all on disk."""
     size, _, percent = path.stem.partition("-")
@@ -468,6 +471,7 @@ def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
         raise ValueError("achieved_goals are not phi(observations)")
 
 
+# book/benchmark/datasets.md, section "Load it without trusting it"
 def parse_shard(data: bytes, task: Task, episodes: int) -> dict:
     """Return the four arrays in the bytes of a shard, fully checked."""
     shapes = shard_shapes(task, episodes)
@@ -483,6 +487,7 @@ def parse_shard(data: bytes, task: Task, episodes: int) -> dict:
     return arrays
 
 
+# book/benchmark/datasets.md, section "Load it without trusting it"
 def read_shard(task: Task, path: Path, entry: dict) -> dict:
     """Return the used episodes of one shard as four arrays.
 
@@ -547,6 +552,7 @@ def check_manifest(manifest: dict, folder: Path) -> None:
         raise ValueError(f"promises other episodes than it lists: {used}")
 
 
+# book/benchmark/datasets.md, section "Load it without trusting it"
 def dataset_info(manifest_path) -> dict:
     """Return the checked contents of a manifest; reads no shard.
 
@@ -583,6 +589,7 @@ def read_dataset(manifest_path) -> dict[str, np.ndarray]:
     return arrays | {"is_expert": np.concatenate(halves)}
 
 
+# book/benchmark/datasets.md, section "Load it without trusting it"
 def load_dataset(
     task: Task | str,
     size: str = "paper",

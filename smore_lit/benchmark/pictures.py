@@ -118,6 +118,7 @@ def open_camera(task: Task, drawing: bool | None):
     return env, lambda *goals: draw_stick(env, *goals)
 
 
+# book/benchmark/pictures.md, section "Film it"
 def record(
     task: Task, act: Callable, seed: int, drawing: bool | None = None
 ) -> list[np.ndarray]:
@@ -168,6 +169,7 @@ def save_gif(frames: list[np.ndarray], path, fps: int = 25) -> Path:
     return Path(path)
 
 
+# book/benchmark/pictures.md, section "Save it"
 def save_mp4(frames: list[np.ndarray], path, fps: int = 25) -> Path:
     """Write frames (H, W, 3) as an MP4 film and return its path.
 

@@ -88,6 +88,7 @@ def has_egl() -> bool:
     return ctypes.util.find_library("EGL") is not None
 
 
+# book/benchmark/tasks.md, section "Open the simulator late"
 def make_environment(task: Task, render_mode: str | None = None):
     """Return a new goal environment for `task`.
 

@@ -31,6 +31,7 @@ import numpy as np
 KEYS = ("observation", "achieved_goal", "desired_goal")
 
 
+# book/learning/rollouts.md, section "Several worlds in one process"
 class Bench:
     """Hold environments in this process and move them together.
 
