@@ -12,10 +12,11 @@ PUBLIC = {
     "load_task": "smore_lit.benchmark.tasks",
     "make_dataset": "smore_lit.benchmark.datasets",
     "load_dataset": "smore_lit.benchmark.datasets",
-    "Trajectories": "smore_lit.learning.trajectories",
+    "tiny_dataset": "smore_lit.benchmark.datasets",
+    "as_trajectories": "smore_lit.learning.trajectories",
     "train": "smore_lit.learning.training",
     "evaluate": "smore_lit.learning.evaluation",
-    "load_run": "smore_lit.learning.checkpoints",
+    "load_policy": "smore_lit.learning.checkpoints",
 }
 
 __all__ = ["__version__", *PUBLIC]

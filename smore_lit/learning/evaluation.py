@@ -1,0 +1,156 @@
+# Generated from book/learning/evaluation.md by make sync. Edit the chapter, not this file.
+"""Score every method by one rule.
+
+Fifty episodes per seed, seven numbers per episode, one code path for all.
+"""
+
+__all__ = [
+    "DISCOUNTS",
+    "METRICS",
+    "score_episodes",
+    "episode_seed",
+    "evaluate",
+    "count_slots",
+    "interval",
+]
+
+
+# book/learning/evaluation.md, section "Score every method by one rule"
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from smore_lit.learning.rollouts import Rollouts
+
+
+# book/learning/evaluation.md, section "Seven numbers from one row of distances"
+DISCOUNTS = {
+    "return_098": 0.98,
+    "return_099": 0.99,
+    "return_0999": 0.999,
+    "return_1": 1.0,
+}
+METRICS = (*DISCOUNTS, "success", "final_distance", "first_hit")
+
+
+def score_episodes(distances: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+    r"""Compute the metrics of episodes from their distances to the goal.
+
+    Args:
+        distances: after each of T actions, (..., T), in units of the goal.
+        threshold: the goal is reached where distance <= threshold.
+
+    Returns:
+        For each name in METRICS an array (...): returns
+        $\sum_{t=1}^T \gamma^{t-1} r_t$ with r_t = 1 where reached, else 0;
+        success, 1 where reached after the last action; the last distance;
+        first_hit, the first t that reached, T + 1 where none did.
+
+    Raises:
+        ValueError: no step, or a distance that is not finite.
+    """
+    distances = np.asarray(distances, dtype=np.float64)
+    if distances.ndim < 1 or distances.shape[-1] == 0:
+        raise ValueError("distances need at least one step on their last axis")
+    if not np.isfinite(distances).all():
+        raise ValueError("a distance is NaN or infinite: look at the simulator")
+    reached = distances <= threshold
+    steps = np.arange(distances.shape[-1])
+    scores = {k: (reached * g**steps).sum(axis=-1) for k, g in DISCOUNTS.items()}
+    scores["success"] = reached[..., -1].astype(float)
+    scores["final_distance"] = distances[..., -1]
+    first = np.where(reached.any(-1), reached.argmax(-1) + 1, len(steps) + 1)
+    scores["first_hit"] = first.astype(float)
+    return scores
+
+
+# book/learning/evaluation.md, section "The same episodes for everybody"
+def episode_seed(seed: int, run: int, episode: int) -> int:
+    """Return the simulator seed of an episode of one training seed `run`."""
+    sequence = np.random.SeedSequence([seed, run, episode])
+    return int(sequence.generate_state(1)[0])
+
+
+def evaluate(
+    task,
+    act: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    seeds: Sequence[int],
+    episodes: int = 50,
+    seed: int = 0,
+    workers: int = 2,
+    rollouts: Rollouts | None = None,
+) -> dict[str, np.ndarray]:
+    """Play `episodes` episodes with the policy of every training seed.
+
+    Args:
+        task: gives make(), horizon, threshold and distance().
+        act: maps observations (N, B, O) and goals (N, B, G) to actions
+            (N, B, A), all seeds at once.
+        seeds: the N training seeds.
+        episodes: episodes for each of them.
+        seed: of the evaluation; episode k of training seed n starts alike
+            for every method and at every evaluation of a run.
+        workers: processes that step the simulator.
+        rollouts: a pool to use in place of a new one; `workers` is then its own
+            affair.
+
+    Returns:
+        For each name in METRICS an array (N, episodes).
+
+    Raises:
+        ValueError: fewer than one episode or seed.
+    """
+    if episodes < 1 or not len(seeds):
+        raise ValueError("evaluation needs at least one episode and one seed")
+    if rollouts is None:
+        slots = count_slots(len(seeds), episodes)
+        with Rollouts(task.make, slots, workers) as rollouts:
+            return evaluate(task, act, seeds, episodes, seed, 0, rollouts)
+    width = max(1, rollouts.slots // len(seeds))
+    distances = []
+    for start in range(0, episodes, width):
+        chosen = range(start, min(start + width, episodes))
+        starts = [episode_seed(seed, run, k) for run in seeds for k in chosen]
+        distances.append(_play(task, act, rollouts, starts, len(seeds)))
+    distances = np.concatenate(distances, axis=1)
+    return score_episodes(distances, task.threshold)
+
+
+# book/learning/evaluation.md, section "The same episodes for everybody"
+def count_slots(seeds: int, episodes: int, about: int = 20) -> int:
+    """Return how many environments to hold: a multiple of seeds near `about`."""
+    return seeds * min(episodes, max(1, about // seeds))
+
+
+def _play(task, act, rollouts, starts, seeds) -> np.ndarray:
+    view = rollouts.reset(starts)
+    distances = []
+    for _ in range(task.horizon):
+        observations = view["observation"].reshape(seeds, -1, task.observation_size)
+        goals = view["desired_goal"].reshape(seeds, -1, task.goal_size)
+        actions = act(observations, goals).reshape(-1, task.action_size)
+        view = rollouts.step(actions)
+        distances.append(task.distance(view["achieved_goal"], view["desired_goal"]))
+    return np.stack(distances, axis=-1).reshape(seeds, -1, task.horizon)
+
+
+# book/learning/evaluation.md, section "A mean over seeds and its interval"
+def interval(values: Sequence[float], level: float = 0.95) -> dict[str, float]:
+    """Return mean, standard deviation and Student-t interval over seeds.
+
+    Args:
+        values: one number per seed, (N,).
+        level: coverage of the interval.
+
+    Returns:
+        mean, std (with N - 1), low, high; the last three NaN when N = 1.
+    """
+    from scipy import stats
+
+    values = np.asarray(values, dtype=np.float64)
+    mean, count = float(values.mean()), len(values)
+    if count == 1:
+        return dict(mean=mean, std=np.nan, low=np.nan, high=np.nan)
+    std = float(values.std(ddof=1))
+    half = float(stats.t.ppf(0.5 + level / 2, count - 1)) * std / count**0.5
+    return dict(mean=mean, std=std, low=mean - half, high=mean + half)

@@ -1,0 +1,507 @@
+# Generated from book/learning/training.md by make sync. Edit the chapter, not this file.
+"""Train, stop, and go on to the same bits.
+
+One loop for every agent; killed anywhere, it continues as if nothing had
+happened.
+"""
+
+__all__ = [
+    "Plan",
+    "Run",
+    "sizes_of",
+    "fingerprint",
+    "start_run",
+    "batch_seed",
+    "train",
+    "step",
+    "Log",
+    "SCORE_COLUMNS",
+    "score_rows",
+    "parse_score",
+    "setting_of",
+    "versions",
+    "summarise",
+    "count_flops",
+]
+
+
+# book/learning/training.md, section "Train, stop, and go on to the same bits"
+import copy
+import dataclasses
+import hashlib
+import json
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm import tqdm
+
+from smore_lit.learning.agent import (
+    Agent,
+    AgentConfig,
+    Sizes,
+    State,
+    create_state,
+    find_agent,
+    make_config,
+    update,
+)
+from smore_lit.learning.checkpoints import (
+    Policy,
+    describe,
+    read_checkpoint,
+    restore,
+    save_checkpoint,
+)
+from smore_lit.learning.evaluation import (
+    METRICS,
+    count_slots,
+    evaluate,
+    interval,
+)
+from smore_lit.learning.files import Table, read_table, write_atomic
+from smore_lit.learning.rollouts import Rollouts
+from smore_lit.learning.trajectories import (
+    SAMPLERS,
+    Sampler,
+    Trajectories,
+    draw_uniforms,
+)
+
+
+# book/learning/training.md, section "What makes a run"
+@dataclass(frozen=True)
+class Plan:
+    """Say how long to train and when to look.
+
+    Raises:
+        ValueError: a count that is out of its range.
+    """
+
+    updates: int = 5_000  # optimisation steps
+    seeds: int = 3  # how many, trained together
+    seed: int = 0  # the first of them
+    eval_every: int = 1_000  # updates between evaluations
+    eval_episodes: int = 50  # per seed and evaluation
+    eval_seed: int = 0  # which episodes
+    log_every: int = 100  # updates between rows of metrics.csv
+    checkpoint_every: int = 500  # updates between checkpoints
+
+    def __post_init__(self):
+        for name, value in dataclasses.asdict(self).items():
+            least = 0 if name in ("seed", "eval_seed") else 1
+            if type(value) is not int or value < least:
+                raise ValueError(
+                    f"{name} must be a whole number, {least} or more, got {value!r}"
+                )
+
+
+# book/learning/training.md, section "What makes a run"
+@dataclass
+class Run:
+    """Hold a run while it trains and after it.
+
+    Fields:
+        agent, config, plan: what is trained, and for how long.
+        task: where it is evaluated; None trains without evaluation.
+        state: networks, targets, optimiser, number of updates.
+        sampler: draws batches from the data.
+        generators: one for each seed; nothing else draws from them.
+        directory: where files go; None writes none.
+        scores: one row for each seed and evaluation.
+        summary: the last evaluation over seeds, and the speed.
+    """
+
+    agent: Agent
+    config: AgentConfig
+    plan: Plan
+    task: object | None
+    state: State
+    sampler: Sampler
+    generators: list[torch.Generator]
+    directory: Path | None = None
+    scores: list[dict] = field(default_factory=list)
+    summary: dict = field(default_factory=dict)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Return the random seeds, one for each index of the seed axis."""
+        return tuple(range(self.plan.seed, self.plan.seed + self.plan.seeds))
+
+    @property
+    def sizes(self) -> Sizes:
+        """Return the sizes of observation, action and goal."""
+        return sizes_of(self.sampler.data)
+
+    @property
+    def policy(self) -> Policy:
+        """Return the policy as it stands now."""
+        networks, description = self.state.networks, self.describe()
+        return Policy(
+            self.agent, self.config, self.sizes, networks, self.seeds, description
+        )
+
+    def describe(self) -> dict:
+        """Return what tells this run from any other, as plain values."""
+        return describe(
+            self.agent,
+            self.config,
+            self.sizes,
+            self.seeds,
+            task=self.task.name if self.task else None,
+            plan=dataclasses.asdict(self.plan),
+            data=fingerprint(self.sampler.data),
+        )
+
+
+# book/learning/training.md, section "What makes a run"
+def sizes_of(trajectories: Trajectories) -> Sizes:
+    """Return the sizes of observation, action and goal in the data."""
+    return Sizes(
+        trajectories.observations.shape[-1],
+        trajectories.actions.shape[-1],
+        trajectories.desired_goals.shape[-1],
+    )
+
+
+def fingerprint(trajectories: Trajectories) -> str:
+    """Return a SHA-256 digest of all tensors of the data."""
+    digest = hashlib.sha256()
+    for item in dataclasses.fields(trajectories):
+        tensor = getattr(trajectories, item.name).cpu().contiguous()
+        digest.update(str(tuple(tensor.shape)).encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+# book/learning/training.md, section "Starting a run, or finding one"
+def start_run(
+    trajectories: Trajectories,
+    agent: Agent,
+    config: AgentConfig,
+    plan: Plan,
+    task=None,
+    directory: Path | None = None,
+    device: str = "cpu",
+) -> Run:
+    """Create a run, continued from its last checkpoint when there is one.
+
+    Raises:
+        ValueError: the data do not fit the task, or `directory` holds
+            another run.
+        OSError: `directory` cannot be written.
+    """
+    sizes = sizes_of(trajectories)
+    if task is not None:
+        due = Sizes(task.observation_size, task.action_size, task.goal_size)
+        if due != sizes:
+            raise ValueError(f"the data have {sizes}, but {task.name} needs {due}")
+    if config.sampler not in SAMPLERS:
+        known = ", ".join(SAMPLERS)
+        raise ValueError(f"unknown sampler {config.sampler!r}; known: {known}")
+    sampler = SAMPLERS[config.sampler](
+        trajectories.to(device), config.hindsight, task.threshold if task else 0.0
+    )
+    seeds = range(plan.seed, plan.seed + plan.seeds)
+    state = create_state(agent, config, sizes, seeds, device)
+    generators = [torch.Generator(device).manual_seed(batch_seed(s)) for s in seeds]
+    run = Run(agent, config, plan, task, state, sampler, generators, directory)
+    if directory is not None:
+        _claim(run)
+    return run
+
+
+def batch_seed(seed: int) -> int:
+    """Return the seed of a run's batches, apart from that of its weights."""
+    return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
+
+
+# book/learning/training.md, section "Starting a run, or finding one"
+def _claim(run: Run) -> None:
+    run.directory.mkdir(parents=True, exist_ok=True)
+    path, wanted = run.directory / "config.json", run.describe()
+    if path.exists():
+        try:
+            found = json.loads(path.read_text())
+        except ValueError:
+            raise ValueError(f"{path} is damaged: choose another folder") from None
+        if found != wanted:
+            keys = [k for k in wanted if found.get(k) != wanted[k]]
+            raise ValueError(
+                f"{run.directory} holds another run (differs in {', '.join(keys)}):"
+                " choose another folder or delete it"
+            )
+    else:
+        write_atomic(path, json.dumps(wanted, indent=2) + "\n")
+    checkpoint = run.directory / "checkpoint.pt"
+    if checkpoint.exists():
+        content = read_checkpoint(checkpoint)
+        if content["description"] != wanted:
+            raise ValueError(f"{checkpoint} belongs to another run: delete it")
+        restore(content, run.state, run.generators)
+
+
+# book/learning/training.md, section "The loop"
+def train(
+    trajectories: Trajectories,
+    algorithm: str | Agent = "smore",
+    task=None,
+    out: Path | str | None = None,
+    device: str | None = None,
+    workers: int = 2,
+    progress: bool = False,
+    settings: dict | None = None,
+    **plan,
+) -> Run:
+    """Train an agent on recorded episodes, all seeds together.
+
+    Args:
+        trajectories: the data.
+        algorithm: name of an agent, or an `Agent` of your own.
+        task: where to evaluate; None trains without evaluation.
+        out: folder for config.json, metrics.csv, scores.csv, checkpoint.pt
+            and summary.json; a finished run there is returned at once, an
+            interrupted one goes on to the same bits (on CPU).
+        device: "cpu" or "cuda"; CUDA where there is one, when left out.
+        workers: simulator processes of the evaluation.
+        progress: show a progress bar on standard error.
+        settings: hyperparameters that differ from the agent's defaults.
+        plan: any field of `Plan`, such as updates=20_000 or seeds=5.
+
+    Returns:
+        The finished run: act with run.policy, read run.scores, run.summary.
+
+    Raises:
+        ValueError: unknown names, values out of range, data that do not fit.
+        OSError: `out` cannot be written.
+        FloatingPointError: a loss became NaN or infinite.
+    """
+    agent = find_agent(algorithm)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    directory = None if out is None else Path(out)
+    config = make_config(agent, **(settings or {}))
+    try:
+        plan = Plan(**plan)
+    except TypeError as error:
+        raise ValueError(f"unknown option of training: {error}") from None
+    run = start_run(trajectories, agent, config, plan, task, directory, device)
+    with Log(run, workers) as log:
+        _loop(run, log, progress)
+    return run
+
+
+# book/learning/training.md, section "The loop"
+def _loop(run: Run, log: "Log", progress: bool) -> None:
+    plan, state, began = run.plan, run.state, time.perf_counter()
+    first = state.updates
+    bar = tqdm(
+        total=plan.updates, initial=first, disable=not progress, unit="update"
+    )
+    with bar:
+        while state.updates < plan.updates:
+            measured = step(run)
+            done = state.updates
+            bar.update()
+            if done % plan.log_every == 0 or done == plan.updates:
+                log.measure(measured)
+            if done % plan.eval_every == 0 or done == plan.updates:
+                log.evaluate()
+            if done % plan.checkpoint_every == 0 or done == plan.updates:
+                log.save()
+    log.finish(state.updates - first, time.perf_counter() - began)
+
+
+def step(run: Run) -> dict[str, torch.Tensor]:
+    """Draw one batch and take one update; return measurements, each (N,)."""
+    uniforms = draw_uniforms(
+        run.generators, run.config.batch_size, run.sampler.columns
+    )
+    rho, q = run.sampler(uniforms)
+    return update(run.agent, run.config, run.state, rho, q, run.plan.updates)
+
+
+# book/learning/training.md, section "What a run writes"
+class Log:
+    """Write what a run measures; a context that closes its simulators."""
+
+    def __init__(self, run: Run, workers: int):
+        self.run, self.workers, self.rollouts = run, workers, None
+        self.start = run.state.updates  # rows beyond it are from a killed run
+        self.spent = 0.0  # seconds of evaluation
+        self.metrics = self.table = None
+        if run.directory is not None and run.task is not None:
+            path = run.directory / "scores.csv"
+            self.table = Table(path, SCORE_COLUMNS, self.start)
+            run.scores += [parse_score(row) for row in read_table(path)]
+
+    def measure(self, measured: dict[str, torch.Tensor]) -> None:
+        """Append one row per seed to metrics.csv; stop at a broken number."""
+        run = self.run
+        values = {name: value.tolist() for name, value in measured.items()}
+        for name, numbers in values.items():
+            if not np.isfinite(numbers).all():
+                raise FloatingPointError(
+                    f"{name} is not finite after {run.state.updates} updates:"
+                    " lower learning_rate or look at the data"
+                )
+        if run.directory is None:
+            return
+        if self.metrics is None:
+            path, columns = run.directory / "metrics.csv", ["updates", "seed", *values]
+            self.metrics = Table(path, columns, self.start)
+        self.metrics.append(
+            {"updates": run.state.updates, "seed": seed}
+            | {name: numbers[index] for name, numbers in values.items()}
+            for index, seed in enumerate(run.seeds)
+        )
+
+    def evaluate(self) -> None:
+        """Play the evaluation episodes; append one row per seed."""
+        run, plan = self.run, self.run.plan
+        if run.task is None:
+            return
+        began = time.perf_counter()
+        if self.rollouts is None:
+            slots = count_slots(plan.seeds, plan.eval_episodes)
+            self.rollouts = Rollouts(run.task.make, slots, self.workers)
+        scores = evaluate(
+            run.task,
+            run.policy,
+            run.seeds,
+            plan.eval_episodes,
+            plan.eval_seed,
+            rollouts=self.rollouts,
+        )
+        rows = score_rows(run, scores)
+        run.scores += rows
+        if self.table is not None:
+            self.table.append(rows)
+        self.spent += time.perf_counter() - began
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        run = self.run
+        if run.directory is not None:
+            path = run.directory / "checkpoint.pt"
+            save_checkpoint(path, run.state, run.generators, run.describe())
+
+    def finish(self, updates: int, seconds: float) -> None:
+        """Write summary.json, unless the run was finished before."""
+        run = self.run
+        path = run.directory / "summary.json" if run.directory else None
+        if updates == 0 and path is not None and path.exists():
+            run.summary = json.loads(path.read_text())
+            return
+        run.summary = summarise(run, updates, seconds, self.spent)
+        if path is not None:
+            write_atomic(path, json.dumps(run.summary, indent=2) + "\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        if self.rollouts is not None:
+            self.rollouts.close()
+
+
+# book/learning/training.md, section "What a run writes"
+SCORE_COLUMNS = (
+    "task",
+    "algorithm",
+    "setting",
+    "seed",
+    "updates",
+    *METRICS,
+    "episodes",
+    "versions",
+)
+
+
+def score_rows(run: Run, scores: dict[str, np.ndarray]) -> list[dict]:
+    """Return one row per seed: means over the episodes of one evaluation."""
+    return [
+        {
+            "task": run.task.name,
+            "algorithm": run.agent.name,
+            "setting": setting_of(run.config),
+            "seed": seed,
+            "updates": run.state.updates,
+            **{name: float(scores[name][index].mean()) for name in METRICS},
+            "episodes": run.plan.eval_episodes,
+            "versions": versions(),
+        }
+        for index, seed in enumerate(run.seeds)
+    ]
+
+
+def parse_score(row: dict[str, str]) -> dict:
+    """Turn the text of a row of scores.csv back into its values."""
+    kinds = dict.fromkeys(METRICS, float) | dict.fromkeys(
+        ("seed", "updates", "episodes"), int
+    )
+    return {name: kinds.get(name, str)(value) for name, value in row.items()}
+
+
+def setting_of(config: AgentConfig) -> str:
+    """Return the hyperparameters that are not default, or "default"."""
+    default = type(config)()
+    changed = [
+        f"{f.name}={getattr(config, f.name)}"
+        for f in dataclasses.fields(config)
+        if getattr(config, f.name) != getattr(default, f.name)
+    ]
+    return " ".join(changed) or "default"
+
+
+def versions() -> str:
+    """Return the versions that scores depend on, in one line."""
+    found = []
+    for name in ("smore_lit", "torch", "mujoco", "gymnasium-robotics"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+# book/learning/training.md, section "What a run writes"
+def summarise(run: Run, updates: int, seconds: float, evaluating: float) -> dict:
+    """Return what summary.json holds.
+
+    Args:
+        run: a run whose last evaluation is in its scores.
+        updates: optimisation steps taken in this process.
+        seconds: wall time they took, evaluation included.
+        evaluating: the part of it that evaluation took.
+    """
+    last = [row for row in run.scores if row["updates"] == run.state.updates]
+    training = seconds - evaluating
+    return {
+        "task": run.task.name if run.task else None,
+        "algorithm": run.agent.name,
+        "setting": setting_of(run.config),
+        "seeds": list(run.seeds),
+        "updates": run.state.updates,
+        "episodes": run.plan.eval_episodes,
+        "scores": {n: interval([r[n] for r in last]) for n in METRICS if last},
+        "wall_seconds": seconds,
+        "updates_per_second": updates / training if updates else None,
+        "gflop_per_update": count_flops(run) / 1e9,
+        "versions": versions(),
+    }
+
+
+def count_flops(run: Run) -> int:
+    """Count the floating-point operations of one update's matrix products."""
+    trial = dataclasses.replace(
+        run,
+        state=copy.deepcopy(run.state),
+        generators=[torch.Generator(g.device) for g in run.generators],
+    )
+    with FlopCounterMode(display=False) as counter:
+        step(trial)
+    return counter.get_total_flops()

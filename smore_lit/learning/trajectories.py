@@ -1,0 +1,317 @@
+# Generated from book/learning/trajectories.md by make sync. Edit the chapter, not this file.
+"""Sample goals from hindsight.
+
+Turn recorded episodes into two streams: transitions with goals to strive for,
+and transitions that reach them.
+"""
+
+__all__ = [
+    "Trajectories",
+    "as_trajectories",
+    "Batch",
+    "Sampler",
+    "take",
+    "find_hits",
+    "ReleasedSampler",
+    "SAMPLERS",
+    "draw_uniforms",
+]
+
+
+# book/learning/trajectories.md, section "Sample goals from hindsight"
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+# book/learning/trajectories.md, section "Episodes as tensors"
+@dataclass(frozen=True)
+class Trajectories:
+    """Hold E episodes of up to T transitions on one device.
+
+    Fields:
+        observations: s_0 .. s_T, (E, T+1, O) float32.
+        actions: a_0 .. a_{T-1}, (E, T, A) float32; a_t leads to s_{t+1}.
+        achieved_goals: phi(s_0) .. phi(s_T), (E, T+1, G) float32.
+        desired_goals: the goal the episode was collected for, (E, G) float32.
+        lengths: transitions in each episode, (E,) int64, 1 to T; rows beyond
+            an episode's length are padding and are never drawn.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    achieved_goals: Tensor
+    desired_goals: Tensor
+    lengths: Tensor
+
+    @property
+    def transitions(self) -> int:
+        """Return the number of transitions in all episodes."""
+        return int(self.lengths.sum())
+
+    def to(self, device: str | torch.device) -> "Trajectories":
+        """Return a copy on `device`."""
+        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)}
+        return replace(self, **moved)
+
+
+# book/learning/trajectories.md, section "Episodes as tensors"
+def as_trajectories(
+    observations,
+    actions,
+    achieved_goals,
+    desired_goals,
+    lengths=None,
+    device: str | torch.device = "cpu",
+) -> Trajectories:
+    """Check plain arrays and hold them as `Trajectories`.
+
+    Args:
+        observations, actions, achieved_goals, desired_goals: array-likes of
+            the shapes of `Trajectories`.
+        lengths: transitions per episode, (E,); all T when left out.
+        device: where the tensors, and so the sampling, shall live.
+
+    Raises:
+        ValueError: shapes that do not fit together, no episode, lengths
+            outside 1 to T, or NaN or infinity in a row that is not padding.
+    """
+    arrays = [
+        np.asarray(a, dtype=np.float32)
+        for a in (observations, actions, achieved_goals, desired_goals)
+    ]
+    if lengths is None:
+        shape = arrays[1].shape
+        lengths = np.full(shape[:1], shape[1] if len(shape) > 1 else 0)
+    arrays.append(np.asarray(lengths, dtype=np.int64))
+    _check(*arrays)
+    return Trajectories(*map(torch.from_numpy, arrays)).to(device)
+
+
+# book/learning/trajectories.md, section "Episodes as tensors"
+def _check(observations, actions, achieved_goals, desired_goals, lengths) -> None:
+    if actions.ndim != 3 or 0 in actions.shape:
+        raise ValueError(
+            f"actions must be (episodes, T, A), none of them 0, got {actions.shape}"
+        )
+    episodes, horizon, _ = actions.shape
+    goal = desired_goals.shape[-1] if desired_goals.ndim == 2 else "G"
+    observation = observations.shape[-1] if observations.ndim == 3 else "O"
+    expected = {
+        "observations": (observations, (episodes, horizon + 1, observation)),
+        "achieved_goals": (achieved_goals, (episodes, horizon + 1, goal)),
+        "desired_goals": (desired_goals, (episodes, goal)),
+        "lengths": (lengths, (episodes,)),
+    }
+    for name, (array, shape) in expected.items():
+        if array.shape != shape or 0 in shape:
+            raise ValueError(
+                f"{name} must be {shape} to fit actions, got {array.shape}"
+            )
+    if lengths.min() < 1 or lengths.max() > horizon:
+        raise ValueError(f"lengths must lie in 1 to {horizon}")
+    rows = np.arange(horizon + 1) <= lengths[:, None]
+    for name, array, used in (
+        ("observations", observations, rows),
+        ("actions", actions, rows[:, 1:]),
+        ("achieved_goals", achieved_goals, rows),
+        ("desired_goals", desired_goals, slice(None)),
+    ):
+        if not np.isfinite(array[used]).all():
+            raise ValueError(f"{name} holds NaN or infinity: drop those episodes")
+
+
+# book/learning/trajectories.md, section "Two batches"
+class Batch(NamedTuple):
+    """Hold N seeds times B goal-labelled transitions."""
+
+    observations: Tensor  # s   (N, B, O)
+    actions: Tensor  # a        (N, B, A)
+    next_observations: Tensor  # s'  (N, B, O)
+    goals: Tensor  # g          (N, B, G)
+
+
+# book/learning/trajectories.md, section "The corrected sampler"
+class Sampler:
+    """Turn uniform numbers into a batch of rho and a batch of q.
+
+    With probability `hindsight` the goal is phi(s_f) of the same episode,
+    f uniform in t+1 .. T, and q pairs that goal with its exact predecessor
+    transition (s_{f-1}, a_{f-1}).
+    Otherwise rho keeps the episode's desired goal, and q takes, uniformly,
+    one of the transitions that end within `tolerance` of the desired goal of
+    their own episode, with that goal.
+    If the data hold no such transition, q always uses hindsight.
+
+    Args:
+        trajectories: the data; batches come out on its device.
+        hindsight: share of hindsight goals, in [0, 1].
+        tolerance: distance at which a desired goal counts as reached, in
+            units of the goal space.
+
+    Raises:
+        ValueError: `hindsight` outside [0, 1] or `tolerance` negative.
+
+    Source: section 3.2 of Sikchi et al. (2024).
+    """
+
+    columns = 4  # uniform numbers consumed by one sample of rho and one of q
+
+    def __init__(
+        self,
+        trajectories: Trajectories,
+        hindsight: float = 0.8,
+        tolerance: float = 0.0,
+    ):
+        if not 0.0 <= hindsight <= 1.0:
+            raise ValueError(f"hindsight must lie in [0, 1], got {hindsight}")
+        if not tolerance >= 0.0:
+            raise ValueError(f"tolerance must not be negative, got {tolerance}")
+        self.data = trajectories
+        self.hindsight = hindsight
+        self.ends = trajectories.lengths.cumsum(0)
+        self.count = trajectories.transitions
+        self.hits = find_hits(trajectories, tolerance)
+
+    def __call__(self, uniforms: Tensor) -> tuple[Batch, Batch]:
+        """Map uniforms in [0, 1), (N, B, columns) float64, to rho and q."""
+        u_row, u_future, u_kind, u_hit = uniforms.unbind(dim=-1)
+        row = (u_row * self.count).long()
+        episode = torch.searchsorted(self.ends, row, right=True)
+        length = self.data.lengths[episode]
+        step = row - self.ends[episode] + length
+        last = step + (u_future * (length - step)).long()  # f - 1
+        reached = self.data.achieved_goals[episode, last + 1]
+        relabel = u_kind < self.hindsight
+        desired = self.data.desired_goals[episode]
+        goal = torch.where(relabel[..., None], reached, desired)
+        rho = take(self.data, episode, step, goal)
+        if len(self.hits):
+            hit = self.hits[(u_hit * len(self.hits)).long()]
+            desired = self.data.desired_goals[hit[..., 0]]
+            reached = torch.where(relabel[..., None], reached, desired)
+            episode = torch.where(relabel, episode, hit[..., 0])
+            last = torch.where(relabel, last, hit[..., 1])
+        return rho, take(self.data, episode, last, reached)
+
+
+# book/learning/trajectories.md, section "The corrected sampler"
+def take(
+    trajectories: Trajectories, episode: Tensor, step: Tensor, goals: Tensor
+) -> Batch:
+    """Gather transitions (episode, step), each (N, B) int64, with their goals."""
+    return Batch(
+        trajectories.observations[episode, step],
+        trajectories.actions[episode, step],
+        trajectories.observations[episode, step + 1],
+        goals,
+    )
+
+
+def find_hits(trajectories: Trajectories, tolerance: float) -> Tensor:
+    """Return (episode, step) of each transition that ends at its desired goal.
+
+    Args:
+        trajectories: the data.
+        tolerance: largest distance from phi(s_{step+1}) to the episode's own
+            desired goal that counts, in units of the goal space.
+
+    Returns:
+        Shape (H, 2) int64; H may be 0.
+    """
+    reached = trajectories.achieved_goals[:, 1:]
+    gap = (reached - trajectories.desired_goals[:, None]).norm(dim=-1)
+    steps = torch.arange(gap.shape[1], device=gap.device)
+    valid = steps < trajectories.lengths[:, None]
+    return ((gap <= tolerance) & valid).nonzero()
+
+
+# book/learning/trajectories.md, section "The released sampler"
+class ReleasedSampler(Sampler):
+    """Draw rho and q as the released SMORe code does, off-by-ones included.
+
+    Takes the arguments of `Sampler`.
+
+    Raises:
+        ValueError: also when the episodes differ in length, are shorter than
+            3 transitions, or are too few for one of them to be drawn.
+
+    Source: the public repository of Sikchi et al. (2024), commit 68e59de.
+    """
+
+    columns = 9
+
+    def __init__(
+        self,
+        trajectories: Trajectories,
+        hindsight: float = 0.8,
+        tolerance: float = 0.0,
+    ):
+        super().__init__(trajectories, hindsight, tolerance)
+        episodes, self.horizon = trajectories.actions.shape[:2]
+        self.drawn = self.horizon * episodes // (self.horizon + 1)
+        alike = bool((trajectories.lengths == self.horizon).all())
+        if not alike or self.horizon < 3 or self.drawn < 1:
+            raise ValueError(
+                "the released sampler needs two or more episodes of one length,"
+                " at least 3: set sampler=corrected"
+            )
+        gap = trajectories.achieved_goals - trajectories.desired_goals[:, None]
+        near = gap[:, :-1].norm(dim=-1) <= tolerance
+        self.rows = near.flatten().nonzero()[:, 0]
+
+    def __call__(self, uniforms: Tensor) -> tuple[Batch, Batch]:
+        """Map uniforms in [0, 1), (N, B, columns) float64, to rho and q."""
+        u = uniforms.unbind(dim=-1)
+        row, future = self._rows(*u[:3])
+        relabel = (u[3] < self.hindsight)[..., None]
+        goal = torch.where(relabel, self._achieved(future), self._desired(row))
+        rho = self._take(row, goal)
+        _, row = self._rows(*u[4:7])
+        goal = self._achieved(row)
+        if len(self.rows):
+            relabel = u[7] < self.hindsight
+            hit = self.rows[(u[8] * len(self.rows)).long()]
+            goal = torch.where(relabel[..., None], goal, self._desired(hit))
+            row = torch.where(relabel, row, hit)
+        return rho, self._take((row - 1) % self.count, goal)
+
+    def _rows(self, u_episode, u_step, u_future) -> tuple[Tensor, Tensor]:
+        step = (u_step * self.horizon).long()
+        row = (u_episode * self.drawn).long() * self.horizon + step
+        return row, row + 1 + (u_future * (self.horizon - 2 - step)).long()
+
+    def _achieved(self, row: Tensor) -> Tensor:
+        return self.data.achieved_goals[row // self.horizon, row % self.horizon]
+
+    def _desired(self, row: Tensor) -> Tensor:
+        return self.data.desired_goals[row // self.horizon]
+
+    def _take(self, row: Tensor, goals: Tensor) -> Batch:
+        return take(self.data, row // self.horizon, row % self.horizon, goals)
+
+
+SAMPLERS = {"corrected": Sampler, "released": ReleasedSampler}
+
+
+# book/learning/trajectories.md, section "One generator per seed"
+def draw_uniforms(
+    generators: Sequence[torch.Generator], batch: int, columns: int
+) -> Tensor:
+    """Draw (N, batch, columns) float64 uniforms, slice n from generator n."""
+    return torch.stack(
+        [
+            torch.rand(
+                batch,
+                columns,
+                generator=generator,
+                dtype=torch.float64,
+                device=generator.device,
+            )
+            for generator in generators
+        ]
+    )
