@@ -130,7 +130,7 @@ def mixture_score_loss(
     gamma: float,
     coefficient: float,
 ) -> Tensor:
-    r"""Compute the score loss as the paper prints it, policy terms included.
+    r"""Compute the score loss as printed, policy terms included.
 
     Args:
         score_q, score_rho: S on goal transitions and on data, (N, K, B).
@@ -156,7 +156,7 @@ def mixture_score_loss(
     return beta * push + in_sample_score_loss(
         score_q, score_rho, value_next_q, value_next_rho,
         beta=beta, gamma=gamma, coefficient=coefficient,
-    )  # fmt: skip
+    )
 
 
 # book/learning/objectives.md, section "What a frozen target rewards"
@@ -199,7 +199,7 @@ def implicit_reward(
 
 
 # book/learning/objectives.md, section "What the released code rewards"
-WEIGHT_DECAY = 1e-4  # weight of the terms that keep the scores from drifting
+WEIGHT_DECAY = 1e-4  # weight of the terms against drift
 
 
 def released_score_loss(
