@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from functools import partial
 
@@ -37,7 +39,7 @@ class Faulty:
 
 
 def uniform(seed):
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([1, seed])
     return lambda observation, goal: rng.uniform(-1, 1, 4)
 
 
@@ -113,7 +115,7 @@ def test_bad_arguments_are_one_line_and_harmless():
 )
 def test_a_failing_worker_is_named_and_ends_the_pool(how, reason):
     with Rollouts(partial(Faulty, how), 3, 2) as pool:
-        pids = [worker.process.pid for worker in pool._bench.workers]
+        pids = [worker.process.pid for worker in pool._worlds.workers]
         pool.reset([0, 1, 2])
         with pytest.raises(RuntimeError, match=reason) as caught:
             for _ in range(3):
@@ -127,10 +129,48 @@ def test_a_maker_that_fails_is_named_at_once():
         Rollouts(len, 1, 1)
 
 
-def test_workers_end_with_the_parent(tmp_path):
-    import subprocess
-    import sys
+PLAIN = """
+from smore_lit.benchmark.tasks import load_task
+from smore_lit.learning.rollouts import Rollouts
 
+print("begin", flush=True)
+with Rollouts(load_task("FetchReach").make, 2, 2) as pool:
+    print(pool.reset([0, 1])["observation"].shape)
+"""
+GUARDED = """
+from tests.test_rollouts import Faulty
+from smore_lit.learning.rollouts import Rollouts
+
+def make():
+    return Faulty("")
+
+if __name__ == "__main__":
+    print("begin", flush=True)
+    with Rollouts(make, 2, 2) as pool:
+        print(pool.reset([0, 1])["observation"].shape)
+"""
+
+
+@pytest.mark.parametrize(
+    "text, shape", [(PLAIN, "(2, 10)"), (GUARDED, "(2, 2)")]
+)
+def test_scripts_need_no_guard_unless_they_define_the_world(
+    tmp_path, text, shape
+):
+    script = tmp_path / "plain.py"
+    script.write_text(text)
+    root = os.path.dirname(os.path.dirname(__file__))
+    result = subprocess.run(
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": root},
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == ["begin", shape]
+
+
+def test_workers_end_with_the_parent(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(
         "import time\n"
@@ -139,7 +179,7 @@ def test_workers_end_with_the_parent(tmp_path):
         "from smore_lit.learning.rollouts import Rollouts\n"
         'if __name__ == "__main__":\n'
         "    pool = Rollouts(partial(Faulty, ''), 2, 2)\n"
-        "    for worker in pool._bench.workers:\n"
+        "    for worker in pool._worlds.workers:\n"
         "        print(worker.process.pid, flush=True)\n"
         "    time.sleep(60)\n"
     )

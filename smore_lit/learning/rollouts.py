@@ -7,8 +7,9 @@ is cut.
 
 __all__ = [
     "KEYS",
-    "Bench",
+    "Local",
     "serve",
+    "hidden_main",
     "Worker",
     "obituary",
     "Pool",
@@ -20,8 +21,12 @@ __all__ = [
 
 
 # book/learning/rollouts.md, section "Step many worlds at once"
+import contextlib
 import multiprocessing
+import pickle
 import signal
+import sys
+import types
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -32,7 +37,7 @@ KEYS = ("observation", "achieved_goal", "desired_goal")
 
 
 # book/learning/rollouts.md, section "Several worlds in one process"
-class Bench:
+class Local:
     """Hold environments in this process and move them together.
 
     Args:
@@ -72,7 +77,7 @@ class Bench:
         }
 
 
-# book/learning/rollouts.md, section "A bench in another process"
+# book/learning/rollouts.md, section "The same in another process"
 def serve(pipe, make: Callable, count: int) -> None:
     """Answer reset and step commands from `pipe` until it closes.
 
@@ -84,11 +89,11 @@ def serve(pipe, make: Callable, count: int) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        bench = Bench(make, count)
+        local = Local(make, count)
         pipe.send(("ok", None))
         while True:
             command, argument = pipe.recv()
-            pipe.send(("ok", getattr(bench, command)(argument)))
+            pipe.send(("ok", getattr(local, command)(argument)))
     except (EOFError, BrokenPipeError):
         return
     except Exception as error:
@@ -96,9 +101,26 @@ def serve(pipe, make: Callable, count: int) -> None:
         pipe.send(("error", f"{type(error).__name__}: {line}"))
 
 
+# book/learning/rollouts.md, section "No need to guard a script"
+@contextlib.contextmanager
+def hidden_main(needed: bool = False):
+    """Keep a process that starts meanwhile from importing the script.
+
+    Args:
+        needed: leave the script in its place; the new process needs it.
+    """
+    main = sys.modules["__main__"]
+    if not needed:
+        sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 # book/learning/rollouts.md, section "One worker, seen from outside"
 class Worker:
-    """Run a bench in a process of its own.
+    """Run a `Local` in a process of its own.
 
     Args:
         make: picklable; returns a new goal environment.
@@ -113,7 +135,8 @@ class Worker:
         self.process = context.Process(
             target=serve, args=(far_end, make, count), daemon=True
         )
-        self.process.start()
+        with hidden_main(needed=b"__main__" in pickle.dumps(make)):
+            self.process.start()
         far_end.close()
 
     def send(self, command, argument):
@@ -144,14 +167,14 @@ def obituary(name: str, process) -> str:
     else:
         cause = f"exit code {code}"
     return (
-        f"{name} died ({cause}): read its own message above; scripts must "
-        'start under `if __name__ == "__main__":` or pass workers=0'
+        f"{name} died ({cause}): read its own message above, "
+        "or pass workers=0 to see the error here"
     )
 
 
 # book/learning/rollouts.md, section "The pool"
 class Pool:
-    """Spread a bench over `workers` processes; same calls as `Bench`."""
+    """Spread slots over `workers` processes; same calls as `Local`."""
 
     def __init__(self, make: Callable, count: int, workers: int):
         shares = [len(range(w, count, workers)) for w in range(workers)]
@@ -214,9 +237,9 @@ class Rollouts:
             )
         self.slots, self.playing = slots, 0
         if workers == 0:
-            self._bench = Bench(make, slots)
+            self._worlds = Local(make, slots)
         else:
-            self._bench = Pool(make, slots, min(workers, slots))
+            self._worlds = Pool(make, slots, min(workers, slots))
 
     def reset(self, seeds: Sequence[int]) -> dict[str, np.ndarray]:
         """Begin one episode per seed; see `check_seeds` for what fits.
@@ -234,19 +257,19 @@ class Rollouts:
         return self._ask("step", check_actions(actions, self.playing))
 
     def _ask(self, command, argument):
-        if self._bench is None:
+        if self._worlds is None:
             raise ValueError("these rollouts are closed: make new ones")
         try:
-            return getattr(self._bench, command)(argument)
+            return getattr(self._worlds, command)(argument)
         except BaseException:
             self.close()
             raise
 
     def close(self):
         """Close all environments and end the workers; safe to repeat."""
-        if self._bench is not None:
-            self._bench.close()
-            self._bench = None
+        if self._worlds is not None:
+            self._worlds.close()
+            self._worlds = None
 
     def __enter__(self):
         return self
