@@ -185,6 +185,16 @@ def test_another_seed_or_simulator_is_not_mixed_in(copy, made):
         datasets.make_dataset("FetchReach", **arguments)
 
 
+def test_making_without_a_simulator_is_one_line(monkeypatch, tmp_path):
+    def missing(name):
+        raise datasets.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(datasets.importlib.metadata, "version", missing)
+    with pytest.raises(ValueError, match="mujoco is not installed: pip"):
+        datasets.make_dataset("FetchReach", root=tmp_path, **OPTIONS)
+    assert not list(tmp_path.iterdir())
+
+
 CHILD = """
 import sys
 from smore_lit.benchmark import datasets
@@ -211,8 +221,11 @@ def test_killed_and_resumed_gives_the_same_bytes(made, tmp_path):
     subprocess.run([sys.executable, script, root], check=True)
     found = files_of(root)
     assert {k: v for k, v in found.items() if k in made} == made
+    ledgers = sorted((root / "FetchReach").glob("*/ledger.json"))
+    for path in ledgers:
+        path.with_name(f".{path.name}.a_b1").write_text("half")
     old = time.time() - 7200
-    for name in set(found) - set(made):
+    for name in set(files_of(root)) - set(made):
         os.utime(root / name, (old, old))
     datasets.make_dataset("FetchReach", workers=0, root=root, **OPTIONS)
     assert files_of(root) == made
@@ -512,3 +525,14 @@ def test_manifest_that_is_a_folder(copy):
     manifest_of(copy).unlink()
     manifest_of(copy).mkdir()
     refused(copy, "toy-30.json")
+
+
+def test_policy_cannot_foretell_the_goal():
+    data = datasets.tiny_dataset("FetchReach")
+    random = ~data["is_expert"]
+    starts = data["achieved_goals"][random, 0]
+    offsets = data["desired_goals"][random] - starts
+    actions = data["actions"][random, 0, :3]
+    for axis in range(3):
+        pair = np.corrcoef(offsets[:, axis], actions[:, axis])
+        assert abs(pair[0, 1]) < 0.25

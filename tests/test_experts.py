@@ -56,7 +56,8 @@ def test_expert_reaches_every_goal_and_random_does_not():
     scores = {}
     with Rollouts(TASK.make, 10, 0) as pool:
         for policy in (experts.expert(TASK), experts.random_policy(TASK)):
-            acts = [policy(np.random.default_rng(seed)) for seed in seeds]
+            rngs = [np.random.default_rng([1, seed]) for seed in seeds]
+            acts = [policy(rng) for rng in rngs]
             data = play(pool, acts, seeds, TASK.horizon)
             goals = data["desired_goals"][:, None]
             rewards = TASK.reward(data["achieved_goals"], goals)

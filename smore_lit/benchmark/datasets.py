@@ -17,9 +17,11 @@ __all__ = [
     "collect",
     "pack",
     "write_file",
+    "TEMPORARY",
     "sweep",
     "digest",
     "as_json",
+    "version_of",
     "half_recipe",
     "open_ledger",
     "shard_ranges",
@@ -169,11 +171,15 @@ def write_file(path: Path, data: bytes) -> None:
         ) from None
 
 
+TEMPORARY = re.compile(r"\..+\.(npz|json)\.\w+")
+
+
 def sweep(folder: Path) -> None:
     """Remove temporary files that a killed process left an hour ago."""
-    for leftover in Path(folder).glob(".*.npz.*"):
+    for leftover in Path(folder).rglob(".*.*.*"):
         with contextlib.suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > 3600:
+            age = time.time() - leftover.stat().st_mtime
+            if TEMPORARY.fullmatch(leftover.name) and age > 3600:
                 leftover.unlink()
 
 
@@ -188,6 +194,16 @@ def as_json(value) -> bytes:
     return (json.dumps(value, indent=1, sort_keys=True) + "\n").encode()
 
 
+def version_of(package: str) -> str:
+    """Return the installed version of `package`, or say how to get it."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        raise ValueError(
+            f'{package} is not installed: pip install "smore_lit[robotics]"'
+        ) from None
+
+
 def half_recipe(task: Task, half: str, seed: int) -> dict:
     """Return everything that decides the episodes of a half."""
     return {
@@ -195,8 +211,8 @@ def half_recipe(task: Task, half: str, seed: int) -> dict:
         "half": half,
         "policy": repr(behaviour_policy(task, half)),
         "seed": seed,
-        "mujoco": importlib.metadata.version("mujoco"),
-        "robotics": importlib.metadata.version("gymnasium-robotics"),
+        "mujoco": version_of("mujoco"),
+        "robotics": version_of("gymnasium-robotics"),
     }
 
 
@@ -306,7 +322,7 @@ def manifest_path(task, size, expert_percent, root=None) -> Path:
 def versions() -> dict[str, str]:
     """Return the versions of all that shaped the data."""
     packages = ("numpy", "mujoco", "gymnasium", "gymnasium-robotics")
-    found = {name: importlib.metadata.version(name) for name in packages}
+    found = {name: version_of(name) for name in packages}
     found["python"] = platform.python_version()
     found["smore_lit"] = smore_lit.__version__
     return found
@@ -378,8 +394,8 @@ def fill_halves(task, folder, counts, size, seed, workers, progress):
     from tqdm import tqdm
 
     ledgers, missing = {}, []
+    sweep(folder)
     for half in HALVES:
-        sweep(folder / half)
         recipe = half_recipe(task, half, seed)
         ledgers[half] = open_ledger(folder / half, recipe)
         for episodes in shard_ranges(counts[half], SHARD[size]):

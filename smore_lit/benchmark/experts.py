@@ -1,8 +1,8 @@
 # Generated from book/benchmark/experts.md by make sync. Edit the chapter, not this file.
 """Script an expert and spoil it.
 
-A proportional controller that never fails, noise that makes it fail as often
-as the published one, and a policy that does nothing on purpose.
+A proportional controller that never fails, noise that makes it fail about as
+often as the published one, and a policy that does nothing on purpose.
 """
 
 __all__ = [
