@@ -7,14 +7,15 @@ else is shared.
 
 __all__ = [
     "AgentConfig",
-    "Sizes",
     "make_config",
+    "Sizes",
     "Losses",
     "Agent",
     "State",
     "create_state",
     "update",
     "move",
+    "cosine",
     "AGENT_PACKAGES",
     "list_agents",
     "find_agent",
@@ -41,7 +42,11 @@ from smore_lit.learning.trajectories import Batch
 # book/learning/agent.md, section "The hyperparameters all agents share"
 @dataclass(frozen=True)
 class AgentConfig:
-    """Hold the hyperparameters every agent has."""
+    """Hold the hyperparameters every agent has.
+
+    Raises:
+        ValueError: a number out of its range.
+    """
 
     gamma: float = 0.99  # discount of training
     batch_size: int = 512  # transitions of rho, and as many of q, per update
@@ -53,25 +58,22 @@ class AgentConfig:
     hindsight: float = 0.8  # share of goals from the episode's own future
 
     def __post_init__(self):
-        if not 0.0 <= self.gamma < 1.0:
-            raise ValueError(f"gamma must lie in [0, 1), got {self.gamma}")
-        if not 0.0 < self.polyak <= 1.0:
-            raise ValueError(f"polyak must lie in (0, 1], got {self.polyak}")
-        if not self.learning_rate > 0.0:
-            raise ValueError(
-                f"learning_rate must be positive, got {self.learning_rate}"
-            )
-        if self.batch_size < 1 or not self.hidden or min(self.hidden) < 1:
-            raise ValueError("batch_size and every width in hidden must be 1 or more")
-
-
-# book/learning/agent.md, section "The hyperparameters all agents share"
-class Sizes(NamedTuple):
-    """Count the numbers in one observation, one action and one goal."""
-
-    observation: int
-    action: int
-    goal: int
+        ranges = {
+            "gamma": (0.0 <= self.gamma < 1.0, "in [0, 1)"),
+            "batch_size": (self.batch_size >= 1, "1 or more"),
+            "hidden": (
+                self.hidden and min(self.hidden) >= 1,
+                "one or more widths, each 1 or more",
+            ),
+            "learning_rate": (0.0 < self.learning_rate < 1.0, "in (0, 1)"),
+            "polyak": (0.0 < self.polyak <= 1.0, "in (0, 1]"),
+            "hindsight": (0.0 <= self.hindsight <= 1.0, "in [0, 1]"),
+        }
+        for name, (fits, due) in ranges.items():
+            if not fits:
+                raise ValueError(
+                    f"{name} must be {due}, got {getattr(self, name)}"
+                )
 
 
 # book/learning/agent.md, section "The hyperparameters all agents share"
@@ -87,21 +89,32 @@ def make_config(agent: "Agent", **settings) -> AgentConfig:
     values = {}
     for name, value in settings.items():
         if name not in known:
+            names = ", ".join(known)
             raise ValueError(
-                f"{agent.name} has no setting {name!r}; known: {', '.join(known)}"
+                f"{agent.name} has no setting {name!r}; known: {names}"
             )
         kind = type(known[name].default)
         if kind is float and type(value) is int:
             value = float(value)
         if kind is tuple and isinstance(value, list):
             value = tuple(value)
-        if type(value) is not kind:
-            raise ValueError(f"{name} must be {kind.__name__}, got {value!r}")
+        whole = kind is not tuple or all(type(v) is int for v in value)
+        if type(value) is not kind or not whole:
+            due = "a list of whole numbers" if kind is tuple else kind.__name__
+            raise ValueError(f"{name} must be {due}, got {value!r}")
         values[name] = value
     return agent.config(**values)
 
 
 # book/learning/agent.md, section "The protocol"
+class Sizes(NamedTuple):
+    """Count the numbers in one observation, one action and one goal."""
+
+    observation: int
+    action: int
+    goal: int
+
+
 Losses = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
@@ -159,13 +172,14 @@ def create_state(
     networks = agent.init(config, sizes, len(seeds))
     initialise(networks, seeds, config.initialiser)
     networks.to(device)
-    targets = nn.ModuleDict({k: copy.deepcopy(networks[k]) for k in agent.targets})
-    targets.requires_grad_(False)
+    targets = {name: copy.deepcopy(networks[name]) for name in agent.targets}
+    targets = nn.ModuleDict(targets).requires_grad_(False)
     groups = [
         {"params": list(network.parameters()), "name": name}
         for name, network in networks.items()
     ]
-    optimiser = torch.optim.Adam(groups, lr=config.learning_rate, foreach=True)
+    rate = config.learning_rate
+    optimiser = torch.optim.Adam(groups, lr=rate, foreach=True)
     return State(networks, targets, optimiser)
 
 
@@ -180,32 +194,42 @@ def update(
 ) -> dict[str, Tensor]:
     """Take one optimisation step on all losses of all seeds at once.
 
-    The sum over seeds of per-seed losses has, for the parameters of one seed,
-    the gradient of that seed's loss alone: seeds never mix.
+    Args:
+        agent, config: what is trained.
+        state: changed in place.
+        rho, q: one batch of each, (N, B, ·).
+        total_updates: length of training, which the cosine needs.
 
     Returns:
         Losses and measurements by name, each (N,), detached.
     """
-    progress = min(state.updates / max(total_updates, 1), 1.0)
+    rate = config.learning_rate
+    falling = rate * cosine(state.updates, total_updates)
     for group in state.optimiser.param_groups:
-        if group["name"] in agent.cosine:
-            decay = 0.5 * (1.0 + math.cos(math.pi * progress))
-            group["lr"] = config.learning_rate * decay
-    losses, info = agent.losses(config, state.networks, state.targets, rho, q)
+        group["lr"] = falling if group["name"] in agent.cosine else rate
+    networks, targets = state.networks, state.targets
+    losses, info = agent.losses(config, networks, targets, rho, q)
     state.optimiser.zero_grad(set_to_none=True)
     torch.stack(list(losses.values())).sum().backward()
     state.optimiser.step()
-    for name, target in state.targets.items():
-        move(target, state.networks[name], config.polyak)
+    for name, target in targets.items():
+        move(target, networks[name], config.polyak)
     state.updates += 1
-    return {name: value.detach() for name, value in {**losses, **info}.items()}
+    return {name: x.detach() for name, x in {**losses, **info}.items()}
 
 
+# book/learning/agent.md, section "Slow copies and falling rates"
 @torch.no_grad()
 def move(target: nn.Module, network: nn.Module, step: float) -> None:
     """Move each parameter of `target` the fraction `step` toward `network`."""
     old, new = list(target.parameters()), list(network.parameters())
     torch._foreach_lerp_(old, new, step)
+
+
+def cosine(updates: int, total: int) -> float:
+    """Return the factor, 1 to 0, on a falling learning rate."""
+    progress = min(updates / max(total, 1), 1.0)
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 # book/learning/agent.md, section "Finding an agent by its name"

@@ -5,7 +5,14 @@ A run that is killed while it writes must leave the old file or the new one,
 never half of one.
 """
 
-__all__ = ["write_atomic", "Table", "read_table"]
+__all__ = [
+    "PART",
+    "write_atomic",
+    "sweep",
+    "Table",
+    "read_table",
+    "count_updates",
+]
 
 
 # book/learning/files.md, section "Write files that are whole or absent"
@@ -18,6 +25,9 @@ from pathlib import Path
 
 
 # book/learning/files.md, section "Replace, never overwrite"
+PART = ".part"  # how the names of temporary files end
+
+
 def write_atomic(path: Path | str, content: bytes | str) -> None:
     """Write `content` to `path` so that no reader ever sees a part of it.
 
@@ -30,7 +40,9 @@ def write_atomic(path: Path | str, content: bytes | str) -> None:
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=PART
+    )
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -43,9 +55,16 @@ def write_atomic(path: Path | str, content: bytes | str) -> None:
         raise
 
 
+# book/learning/files.md, section "Replace, never overwrite"
+def sweep(folder: Path | str) -> None:
+    """Remove the temporary files of writers that were killed in `folder`."""
+    for path in Path(folder).glob(f".*{PART}"):
+        path.unlink(missing_ok=True)
+
+
 # book/learning/files.md, section "Tables that can be cut back"
 class Table:
-    """Append rows to a CSV file whose first column counts updates.
+    """Append rows to a CSV file that counts updates in one of its columns.
 
     Args:
         path: the file; created with its header when absent.
@@ -54,41 +73,58 @@ class Table:
             updates, and drop whatever a killed run wrote after them.
 
     Raises:
-        ValueError: the file exists with other columns.
+        ValueError: the file exists with other columns, or is damaged.
     """
 
-    def __init__(self, path: Path | str, columns: Iterable[str], keep: int = 0):
+    def __init__(
+        self, path: Path | str, columns: Iterable[str], keep: int = 0
+    ):
         self.path, self.columns = Path(path), list(columns)
-        rows = []
+        found, rows = None, []
         if self.path.exists():
-            rows = [r for r in read_table(self.path) if int(r["updates"]) <= keep]
-            if rows and list(rows[0]) != self.columns:
-                raise ValueError(f"{path} has other columns: choose another folder")
-        write_atomic(self.path, self._format(rows, header=True))
+            found = self.path.read_bytes()
+            rows = read_table(self.path)
+        if rows and list(rows[0]) != self.columns:
+            raise ValueError(f"{path} has other columns: move it away")
+        rows = [row for row in rows if count_updates(row, path) <= keep]
+        text = ",".join(self.columns) + "\n" + self._format(rows)
+        if text.encode() != found:
+            write_atomic(self.path, text)
 
     def append(self, rows: Iterable[dict]) -> None:
-        """Add rows, in one write."""
+        """Add rows, in one write that reaches the disk."""
         with self.path.open("a", newline="") as file:
             file.write(self._format(rows))
+            file.flush()
+            os.fsync(file.fileno())
 
-    def _format(self, rows: Iterable[dict], header: bool = False) -> str:
+    def _format(self, rows: Iterable[dict]) -> str:
         text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
-        if header:
-            writer.writeheader()
-        writer.writerows(rows)
+        csv.DictWriter(text, self.columns, lineterminator="\n").writerows(rows)
         return text.getvalue()
 
 
+# book/learning/files.md, section "Tables that can be cut back"
 def read_table(path: Path | str) -> list[dict[str, str]]:
     """Read the whole rows of a CSV file; a last row cut short is left out.
 
     Raises:
-        ValueError: a row before the last has too few or too many cells.
+        ValueError: no text, or a row with too few or too many cells.
     """
-    text = Path(path).read_text()
-    whole = text[: text.rfind("\n") + 1]
-    rows = list(csv.DictReader(io.StringIO(whole)))
+    try:
+        text = Path(path).read_bytes().decode()
+        whole = text[: text.rfind("\n") + 1]
+        rows = list(csv.DictReader(io.StringIO(whole)))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} is damaged ({error}): restore it") from None
     if any(None in row or None in row.values() for row in rows):
         raise ValueError(f"{path} has a broken row: delete the file or restore it")
     return rows
+
+
+def count_updates(row: dict[str, str], path: Path | str) -> int:
+    """Return how many updates a row of a table counts, as an integer."""
+    try:
+        return int(row["updates"])
+    except (KeyError, ValueError):
+        raise ValueError(f"{path} does not count updates: move it away") from None
