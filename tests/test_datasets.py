@@ -223,7 +223,7 @@ def test_killed_and_resumed_gives_the_same_bytes(made, tmp_path):
     assert {k: v for k, v in found.items() if k in made} == made
     ledgers = sorted((root / "FetchReach").glob("*/ledger.json"))
     for path in ledgers:
-        path.with_name(f".{path.name}.a_b1").write_text("half")
+        path.with_name(f".{path.name}.a_b1.part").write_text("half")
     old = time.time() - 7200
     for name in set(files_of(root)) - set(made):
         os.utime(root / name, (old, old))

@@ -171,7 +171,7 @@ def write_file(path: Path, data: bytes) -> None:
         ) from None
 
 
-TEMPORARY = re.compile(r"\..+\.(npz|json)\.\w+")
+TEMPORARY = re.compile(r"\..+\.(npz|json)\..+")
 
 
 def sweep(folder: Path) -> None:
