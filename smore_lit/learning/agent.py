@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from smore_lit.learning.networks import initialise
+from smore_lit.learning.scaling import Scaler
 from smore_lit.learning.trajectories import Batch
 
 
@@ -56,6 +57,7 @@ class AgentConfig:
     polyak: float = 0.005  # step of target networks toward networks
     sampler: str = "corrected"  # how goals are drawn; or released
     hindsight: float = 0.8  # share of goals from the episode's own future
+    standardise: bool = True  # inputs on the scale of the data
 
     def __post_init__(self):
         ranges = {
@@ -171,12 +173,14 @@ def create_state(
         raise ValueError("at least one seed is needed")
     networks = agent.init(config, sizes, len(seeds))
     initialise(networks, seeds, config.initialiser)
+    networks["scaler"] = Scaler(sizes.observation, sizes.goal)
     networks.to(device)
     targets = {name: copy.deepcopy(networks[name]) for name in agent.targets}
     targets = nn.ModuleDict(targets).requires_grad_(False)
     groups = [
         {"params": list(network.parameters()), "name": name}
         for name, network in networks.items()
+        if name != "scaler"
     ]
     rate = config.learning_rate
     optimiser = torch.optim.Adam(groups, lr=rate, foreach=True)
@@ -208,6 +212,7 @@ def update(
     for group in state.optimiser.param_groups:
         group["lr"] = falling if group["name"] in agent.cosine else rate
     networks, targets = state.networks, state.targets
+    rho, q = map(networks["scaler"], (rho, q))
     losses, info = agent.losses(config, networks, targets, rho, q)
     state.optimiser.zero_grad(set_to_none=True)
     torch.stack(list(losses.values())).sum().backward()

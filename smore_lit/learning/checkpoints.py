@@ -8,25 +8,30 @@ code when opened.
 __all__ = [
     "FORMAT",
     "save_checkpoint",
+    "describe",
+    "check_archive",
+    "find_tensors",
     "read_checkpoint",
     "restore",
+    "last_line",
     "Policy",
-    "describe",
     "load_policy",
     "save_policy",
 ]
 
 
 # book/learning/checkpoints.md, section "Save a run so that it can go on"
+import copy
 import dataclasses
 import io
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from smore_lit.learning.agent import (
     Agent,
@@ -36,11 +41,13 @@ from smore_lit.learning.agent import (
     create_state,
     find_agent,
     make_config,
+    update,
 )
 from smore_lit.learning.files import write_atomic
+from smore_lit.learning.scaling import Scaler
 
 
-# book/learning/checkpoints.md, section "What is in the file"
+# book/learning/checkpoints.md, section "What a run remembers"
 FORMAT = "smore_lit checkpoint 1"
 
 
@@ -57,6 +64,9 @@ def save_checkpoint(
         state: networks, targets, optimiser and number of updates.
         generators: one for each seed.
         description: plain values that say which run this is.
+
+    Raises:
+        OSError: the file cannot be written; an older one stands untouched.
     """
     content = {
         "format": FORMAT,
@@ -72,45 +82,127 @@ def save_checkpoint(
     write_atomic(path, buffer.getvalue())
 
 
+# book/learning/checkpoints.md, section "What a run remembers"
+def describe(
+    agent: Agent,
+    config: AgentConfig,
+    sizes: Sizes,
+    seeds: Sequence[int],
+    **more,
+) -> dict:
+    """Return the plain values from which `load_policy` rebuilds the networks.
+
+    Tuples become lists, so that the values survive JSON unchanged.
+    """
+    settings = dataclasses.asdict(config)
+    return {
+        "algorithm": agent.name,
+        "config": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in settings.items()
+        },
+        "sizes": list(sizes),
+        "seeds": list(seeds),
+        **more,
+    }
+
+
+# book/learning/checkpoints.md, section "Open it without trusting it"
+def check_archive(path: Path) -> int:
+    """Return the size of an archive in bytes; refuse one that claims more.
+
+    Raises:
+        ValueError: not a whole archive, or one that unfolds.
+    """
+    size = path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        claimed = sum(entry.file_size for entry in archive.infolist())
+    if claimed > size:
+        raise ValueError(f"it claims {claimed} bytes in a file of {size}")
+    return size
+
+
+def find_tensors(content) -> Iterator[Tensor]:
+    """Yield every tensor in nested dictionaries, lists and tuples."""
+    if isinstance(content, Tensor):
+        yield content
+    elif isinstance(content, dict):
+        for value in content.values():
+            yield from find_tensors(value)
+    elif isinstance(content, list | tuple):
+        for value in content:
+            yield from find_tensors(value)
+
+
+# book/learning/checkpoints.md, section "Open it without trusting it"
 def read_checkpoint(path: Path | str) -> dict:
     """Read a checkpoint without running anything that is in it.
 
     Raises:
         ValueError: not a whole checkpoint of this package.
+        OSError: no such file, or one that cannot be read.
     """
     try:
+        size = check_archive(Path(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
+        held = sum(t.numel() * t.element_size() for t in find_tensors(content))
+        if held > size:
+            raise ValueError(f"it claims {held} bytes in a file of {size}")
     except OSError:
         raise
     except Exception as error:
+        reason = str(error) if type(error) is ValueError else type(error).__name__
         raise ValueError(
-            f"{path} is no readable checkpoint ({type(error).__name__}):"
+            f"{path} is no readable checkpoint ({reason}):"
             " it is damaged or unsafe; train again or restore it"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a {FORMAT!r}: was it made by this package?")
+        raise ValueError(
+            f"{path} is not a {FORMAT!r}: was it made by this package?"
+        )
     return content
 
 
-# book/learning/checkpoints.md, section "What is in the file"
+# book/learning/checkpoints.md, section "Go on to the same bits"
 def restore(
     content: dict, state: State, generators: Sequence[torch.Generator]
 ) -> None:
     """Fill `state` and `generators` in place from a checkpoint's content.
 
     Raises:
-        ValueError: the checkpoint belongs to other networks or seeds.
+        ValueError: the checkpoint belongs to other networks or seeds, or is
+            damaged; nothing was changed.
     """
+    spare = [torch.Generator(g.device) for g in generators]
     try:
-        state.networks.load_state_dict(content["networks"])
-        state.targets.load_state_dict(content["targets"])
-        state.optimiser.load_state_dict(content["optimiser"])
-        for generator, saved in zip(generators, content["generators"], strict=True):
-            generator.set_state(saved)
-        state.updates = content["updates"]
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ValueError(f"the checkpoint does not fit this run: {reason}") from error
+        _fill(content, copy.deepcopy(state), spare)
+        _fill(content, state, generators)
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"the checkpoint does not fit this run: {last_line(error)}"
+        ) from error
+
+
+def _fill(content, state, generators) -> None:
+    state.networks.load_state_dict(content["networks"])
+    state.targets.load_state_dict(content["targets"])
+    optimiser = state.optimiser
+    optimiser.load_state_dict(content["optimiser"])
+    for parameter, averages in optimiser.state.items():
+        for name, average in averages.items():
+            if average.ndim and average.shape != parameter.shape:
+                raise ValueError(f"{name} of the optimiser has another shape")
+    for generator, saved in zip(generators, content["generators"], strict=True):
+        generator.set_state(saved)
+    if type(content["updates"]) is not int or content["updates"] < 0:
+        raise ValueError("updates must be a whole number, 0 or more")
+    state.updates = content["updates"]
+
+
+def last_line(error: Exception) -> str:
+    """Return the last line of an error's text, where the reason stands."""
+    lines = str(error).strip().splitlines()
+    return lines[-1].strip() if lines else type(error).__name__
 
 
 # book/learning/checkpoints.md, section "A policy to act with"
@@ -141,22 +233,23 @@ class Policy:
         Raises:
             ValueError: shapes that do not fit, or numbers that are not finite.
         """
-        device = next(self.networks.parameters()).device
-        inputs = []
-        for name, array, size in (
-            ("observations", observations, self.sizes.observation),
-            ("goals", goals, self.sizes.goal),
-        ):
-            array = torch.as_tensor(np.asarray(array), dtype=torch.float32)
-            if array.ndim != 3 or array.shape[::2] != (len(self.seeds), size):
-                raise ValueError(
-                    f"{name} must be ({len(self.seeds)}, B, {size}),"
-                    f" got {tuple(array.shape)}"
-                )
-            if not array.isfinite().all():
-                raise ValueError(f"{name} holds NaN or infinity")
-            inputs.append(array.to(device))
-        return self.agent.act(self.networks, *inputs).clamp(-1, 1).cpu().numpy()
+        observations = self._check("observations", observations)
+        goals = self._check("goals", goals)
+        scaler = self.networks["scaler"]
+        observations = scaler.observations(observations)
+        actions = self.agent.act(self.networks, observations, scaler.goals(goals))
+        return actions.clamp(-1, 1).cpu().numpy()
+
+    def _check(self, name: str, array) -> Tensor:
+        kind = self.sizes.goal if name == "goals" else self.sizes.observation
+        count = len(self.seeds)
+        array = torch.as_tensor(np.asarray(array), dtype=torch.float32)
+        if array.ndim != 3 or array.shape[::2] != (count, kind):
+            shape = tuple(array.shape)
+            raise ValueError(f"{name} must be ({count}, B, {kind}), got {shape}")
+        if not array.isfinite().all():
+            raise ValueError(f"{name} holds NaN or infinity")
+        return array.to(next(self.networks.parameters()).device)
 
     def one(self, seed: int | None = None):
         """Return a function (observation (O,), goal (G,)) -> action (A,).
@@ -169,34 +262,19 @@ class Policy:
         """
         seed = self.seeds[0] if seed is None else seed
         if seed not in self.seeds:
-            raise ValueError(f"seed {seed} was not trained; trained: {self.seeds}")
+            raise ValueError(
+                f"seed {seed} was not trained; trained: {self.seeds}"
+            )
         index, count = self.seeds.index(seed), len(self.seeds)
 
         def act(observation, goal) -> np.ndarray:
-            pair = [np.asarray(x)[None, None].repeat(count, 0) for x in (observation, goal)]
-            return self(*pair)[index, 0]
+            pair = [np.asarray(x)[None, None] for x in (observation, goal)]
+            return self(*(x.repeat(count, 0) for x in pair))[index, 0]
 
         return act
 
 
 # book/learning/checkpoints.md, section "A policy to act with"
-def describe(
-    agent: Agent,
-    config: AgentConfig,
-    sizes: Sizes,
-    seeds: Sequence[int],
-    **more,
-) -> dict:
-    """Return the plain values from which `load_policy` rebuilds the networks."""
-    return {
-        "algorithm": agent.name,
-        "config": dataclasses.asdict(config),
-        "sizes": list(sizes),
-        "seeds": list(seeds),
-        **more,
-    }
-
-
 def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
     """Load the networks of a checkpoint to act with.
 
@@ -206,29 +284,71 @@ def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
 
     Raises:
         ValueError: not a checkpoint, or one that does not fit its agent.
+        OSError: no such file, or one that cannot be read.
     """
     path = Path(path)
     path = path / "checkpoint.pt" if path.is_dir() else path
     content = read_checkpoint(path)
     try:
-        description = content["description"]
-        agent = find_agent(agent or description["algorithm"])
-        config = make_config(agent, **description["config"])
-        sizes, seeds = Sizes(*description["sizes"]), tuple(description["seeds"])
-        networks = create_state(agent, config, sizes, seeds).networks
-        saved = content["networks"]
-        held = {name for name in networks if any(k.startswith(f"{name}.") for k in saved)}
-        networks = nn.ModuleDict({k: v for k, v in networks.items() if k in held})
-        networks.load_state_dict(saved)
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ValueError(f"{path} does not fit its agent: {reason}") from error
-    return Policy(agent, config, sizes, networks, seeds, description)
+        policy = _build(content["description"], content["networks"], agent)
+        _rehearse(policy)
+    except (
+        AttributeError,
+        KeyError,
+        RuntimeError,
+        StopIteration,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise ValueError(
+            f"{path} does not fit its agent: {last_line(error)}"
+        ) from error
+    return policy
 
 
-def save_policy(path: Path | str, policy: Policy, networks: Sequence[str]) -> None:
-    """Write the named networks of a policy as a small checkpoint to act with."""
-    chosen = nn.ModuleDict({name: policy.networks[name] for name in networks})
+# book/learning/checkpoints.md, section "A policy to act with"
+def _build(description: dict, saved: dict, agent) -> Policy:
+    agent = find_agent(agent or description["algorithm"])
+    config = make_config(agent, **description["config"])
+    sizes, seeds = Sizes(*description["sizes"]), tuple(description["seeds"])
+    with torch.device("meta"):
+        networks = agent.init(config, sizes, len(seeds))
+        networks["scaler"] = Scaler(sizes.observation, sizes.goal)
+    held = {name.split(".")[0] for name in saved}
+    networks = nn.ModuleDict({k: networks[k] for k in networks if k in held})
+    networks.load_state_dict(saved, assign=True)
+    return Policy(agent, config, sizes, networks.float(), seeds, description)
+
+
+def _rehearse(policy: Policy) -> None:
+    count, sizes = len(policy.seeds), policy.sizes
+    actions = policy(
+        np.zeros((count, 1, sizes.observation)), np.zeros((count, 1, sizes.goal))
+    )
+    if actions.shape != (count, 1, sizes.action):
+        raise ValueError(f"it acts in shape {actions.shape}")
+    if not np.isfinite(actions).all():
+        raise ValueError("its weights hold NaN or infinity")
+
+
+# book/learning/checkpoints.md, section "A policy to act with"
+def save_policy(
+    path: Path | str, policy: Policy, networks: Sequence[str]
+) -> None:
+    """Write the named networks of a policy as a small checkpoint to act with.
+
+    The scaler of its inputs goes with them.
+
+    Raises:
+        ValueError: a network that the policy does not have.
+        OSError: the file cannot be written.
+    """
+    missing = [name for name in networks if name not in policy.networks]
+    if missing:
+        known = ", ".join(policy.networks)
+        raise ValueError(f"no network {missing[0]!r}; known: {known}")
+    names = [*networks, "scaler"]
+    chosen = nn.ModuleDict({name: policy.networks[name] for name in names})
     content = {
         "format": FORMAT,
         "description": policy.description,

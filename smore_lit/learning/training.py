@@ -65,6 +65,7 @@ from smore_lit.learning.evaluation import (
 )
 from smore_lit.learning.files import Table, read_table, write_atomic
 from smore_lit.learning.rollouts import Rollouts
+from smore_lit.learning.scaling import fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,
     Sampler,
@@ -208,6 +209,8 @@ def start_run(
     )
     seeds = range(plan.seed, plan.seed + plan.seeds)
     state = create_state(agent, config, sizes, seeds, device)
+    if config.standardise:
+        fit_scaler(state.networks["scaler"], sampler.data)
     generators = [torch.Generator(device).manual_seed(batch_seed(s)) for s in seeds]
     run = Run(agent, config, plan, task, state, sampler, generators, directory)
     if directory is not None:

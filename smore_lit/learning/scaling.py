@@ -1,0 +1,69 @@
+# Generated from book/learning/scaling.md by make sync. Edit the chapter, not this file.
+"""Put all inputs on one scale.
+
+Two lines of preprocessing that decide whether the score can tell near from
+far.
+"""
+
+__all__ = ["LEAST_STD", "Scaler", "fit_scaler"]
+
+
+# book/learning/scaling.md, section "Put all inputs on one scale"
+import torch
+from torch import Tensor, nn
+
+from smore_lit.learning.trajectories import Batch, Trajectories
+
+
+# book/learning/scaling.md, section "What a network sees"
+LEAST_STD = 1e-2  # smallest spread by which an input is divided
+
+
+class Scaler(nn.Module):
+    """Shift and scale observations and goals; the identity until fitted.
+
+    Args:
+        observation, goal: sizes O and G.
+
+    The numbers are buffers, so they travel with the networks' state.
+    """
+
+    def __init__(self, observation: int, goal: int):
+        super().__init__()
+        for name, size in (("observation", observation), ("goal", goal)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_std", torch.ones(size))
+
+    def observations(self, x: Tensor) -> Tensor:
+        """Map observations (..., O)."""
+        return (x - self.observation_mean) / self.observation_std
+
+    def goals(self, x: Tensor) -> Tensor:
+        """Map goals (..., G)."""
+        return (x - self.goal_mean) / self.goal_std
+
+    def forward(self, batch: Batch) -> Batch:
+        """Map the observations and goals of a batch."""
+        return Batch(
+            self.observations(batch.observations),
+            batch.actions,
+            self.observations(batch.next_observations),
+            self.goals(batch.goals),
+        )
+
+
+# book/learning/scaling.md, section "What a network sees"
+def fit_scaler(scaler: Scaler, trajectories: Trajectories) -> None:
+    """Set `scaler`, in place, to the mean and spread of the data.
+
+    Padding beyond an episode's length does not count.
+    """
+    rows = torch.arange(trajectories.observations.shape[1])
+    used = rows.to(trajectories.lengths) <= trajectories.lengths[:, None]
+    for name, values in (
+        ("observation", trajectories.observations[used]),
+        ("goal", trajectories.achieved_goals[used]),
+    ):
+        std, mean = torch.std_mean(values.double(), dim=0, correction=0)
+        getattr(scaler, f"{name}_mean").copy_(mean)
+        getattr(scaler, f"{name}_std").copy_(std.clamp(min=LEAST_STD))
