@@ -12,6 +12,7 @@ __all__ = [
     "check_archive",
     "find_tensors",
     "read_checkpoint",
+    "MISFITS",
     "restore",
     "last_line",
     "Policy",
@@ -24,6 +25,7 @@ __all__ = [
 import copy
 import dataclasses
 import io
+import textwrap
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -151,7 +153,8 @@ def read_checkpoint(path: Path | str) -> dict:
     except OSError:
         raise
     except Exception as error:
-        reason = str(error) if type(error) is ValueError else type(error).__name__
+        told = type(error) is ValueError
+        reason = str(error) if told else type(error).__name__
         raise ValueError(
             f"{path} is no readable checkpoint ({reason}):"
             " it is damaged or unsafe; train again or restore it"
@@ -164,6 +167,16 @@ def read_checkpoint(path: Path | str) -> dict:
 
 
 # book/learning/checkpoints.md, section "Go on to the same bits"
+MISFITS = (
+    AttributeError,
+    KeyError,
+    RuntimeError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)  # what a file of another shape may raise
+
+
 def restore(
     content: dict, state: State, generators: Sequence[torch.Generator]
 ) -> None:
@@ -177,7 +190,7 @@ def restore(
     try:
         _fill(content, copy.deepcopy(state), spare)
         _fill(content, state, generators)
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except MISFITS as error:
         raise ValueError(
             f"the checkpoint does not fit this run: {last_line(error)}"
         ) from error
@@ -192,8 +205,9 @@ def _fill(content, state, generators) -> None:
         for name, average in averages.items():
             if average.ndim and average.shape != parameter.shape:
                 raise ValueError(f"{name} of the optimiser has another shape")
-    for generator, saved in zip(generators, content["generators"], strict=True):
-        generator.set_state(saved)
+    saved = content["generators"]
+    for generator, place in zip(generators, saved, strict=True):
+        generator.set_state(place)
     if type(content["updates"]) is not int or content["updates"] < 0:
         raise ValueError("updates must be a whole number, 0 or more")
     state.updates = content["updates"]
@@ -201,8 +215,8 @@ def _fill(content, state, generators) -> None:
 
 def last_line(error: Exception) -> str:
     """Return the last line of an error's text, where the reason stands."""
-    lines = str(error).strip().splitlines()
-    return lines[-1].strip() if lines else type(error).__name__
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return textwrap.shorten(lines[-1], 200)
 
 
 # book/learning/checkpoints.md, section "A policy to act with"
@@ -236,8 +250,8 @@ class Policy:
         observations = self._check("observations", observations)
         goals = self._check("goals", goals)
         scaler = self.networks["scaler"]
-        observations = scaler.observations(observations)
-        actions = self.agent.act(self.networks, observations, scaler.goals(goals))
+        inputs = scaler.observations(observations), scaler.goals(goals)
+        actions = self.agent.act(self.networks, *inputs)
         return actions.clamp(-1, 1).cpu().numpy()
 
     def _check(self, name: str, array) -> Tensor:
@@ -246,7 +260,8 @@ class Policy:
         array = torch.as_tensor(np.asarray(array), dtype=torch.float32)
         if array.ndim != 3 or array.shape[::2] != (count, kind):
             shape = tuple(array.shape)
-            raise ValueError(f"{name} must be ({count}, B, {kind}), got {shape}")
+            due = f"({count}, B, {kind})"
+            raise ValueError(f"{name} must be {due}, got {shape}")
         if not array.isfinite().all():
             raise ValueError(f"{name} holds NaN or infinity")
         return array.to(next(self.networks.parameters()).device)
@@ -292,14 +307,7 @@ def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
     try:
         policy = _build(content["description"], content["networks"], agent)
         _rehearse(policy)
-    except (
-        AttributeError,
-        KeyError,
-        RuntimeError,
-        StopIteration,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MISFITS as error:
         raise ValueError(
             f"{path} does not fit its agent: {last_line(error)}"
         ) from error
@@ -321,11 +329,10 @@ def _build(description: dict, saved: dict, agent) -> Policy:
 
 
 def _rehearse(policy: Policy) -> None:
-    count, sizes = len(policy.seeds), policy.sizes
-    actions = policy(
-        np.zeros((count, 1, sizes.observation)), np.zeros((count, 1, sizes.goal))
-    )
-    if actions.shape != (count, 1, sizes.action):
+    lead, sizes = (len(policy.seeds), 1), policy.sizes
+    observations = np.zeros((*lead, sizes.observation))
+    actions = policy(observations, np.zeros((*lead, sizes.goal)))
+    if actions.shape != (*lead, sizes.action):
         raise ValueError(f"it acts in shape {actions.shape}")
     if not np.isfinite(actions).all():
         raise ValueError("its weights hold NaN or infinity")
