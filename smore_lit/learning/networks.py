@@ -9,11 +9,11 @@ __all__ = [
     "Linear",
     "LayerNorm",
     "MLP",
+    "INITIALISERS",
+    "initialise",
     "Critic",
     "Value",
     "GaussianPolicy",
-    "INITIALISERS",
-    "initialise",
 ]
 
 
@@ -28,7 +28,7 @@ from torch.nn.functional import layer_norm
 
 # book/learning/networks.md, section "A linear layer with a seed axis"
 class Linear(nn.Module):
-    r"""Apply one affine map per leading index.
+    """Apply one affine map per leading index.
 
     Args:
         lead: leading axes L, such as (seeds,) or (seeds, critics).
@@ -81,7 +81,10 @@ class MLP(nn.Module):
     """
 
     def __init__(
-        self, lead: Sequence[int], sizes: Sequence[int], normalise: bool = False
+        self,
+        lead: Sequence[int],
+        sizes: Sequence[int],
+        normalise: bool = False,
     ):
         super().__init__()
         self.lead = tuple(lead)
@@ -102,6 +105,48 @@ class MLP(nn.Module):
         return x.unflatten(0, self.lead)
 
 
+# book/learning/networks.md, section "Each seed starts from its own generator"
+INITIALISERS = {
+    "orthogonal": lambda weight, generator: nn.init.orthogonal_(
+        weight, gain=math.sqrt(2), generator=generator
+    ),
+    "xavier": lambda weight, generator: nn.init.xavier_uniform_(
+        weight, generator=generator
+    ),
+}
+
+
+def initialise(
+    networks: nn.Module, seeds: Sequence[int], scheme: str = "orthogonal"
+) -> None:
+    """Fill the weights of every `Linear` in place, seed by seed.
+
+    Args:
+        networks: a module on the CPU whose layers lead with len(seeds).
+        seeds: the random seeds, one for each index of the seed axis.
+        scheme: "orthogonal" (gain sqrt 2) or "xavier" (uniform).
+
+    Raises:
+        ValueError: unknown scheme, or seeds that do not fit the seed axis.
+
+    Source: Saxe et al. (2014) and Glorot and Bengio (2010).
+    """
+    if scheme not in INITIALISERS:
+        known = ", ".join(INITIALISERS)
+        raise ValueError(f"unknown initialisation {scheme!r}; known: {known}")
+    layers = [m for m in networks.modules() if isinstance(m, Linear)]
+    for layer in layers:
+        if len(layer.weight) != len(seeds):
+            held = len(layer.weight)
+            raise ValueError(f"networks hold {held} seeds, got {len(seeds)}")
+    for index, seed in enumerate(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        for layer in layers:
+            shape = layer.weight.shape[-2:]
+            for weight in layer.weight.data[index].reshape(-1, *shape):
+                INITIALISERS[scheme](weight, generator)
+
+
 # book/learning/networks.md, section "Critics, values and policies"
 class Critic(nn.Module):
     """Score state, action and goal with K independent networks per seed."""
@@ -112,7 +157,9 @@ class Critic(nn.Module):
         super().__init__()
         self.network = MLP((seeds, critics), (inputs, *hidden, 1))
 
-    def forward(self, states: Tensor, actions: Tensor, goals: Tensor) -> Tensor:
+    def forward(
+        self, states: Tensor, actions: Tensor, goals: Tensor
+    ) -> Tensor:
         """Map (N, B, O), (N, B, A), (N, B, G) to scores (N, K, B)."""
         x = torch.cat((states, actions, goals), dim=-1)
         return self.network(x.unsqueeze(1)).squeeze(-1)
@@ -146,44 +193,8 @@ class GaussianPolicy(nn.Module):
         return self.network(torch.cat((states, goals), dim=-1)).tanh()
 
     def log_prob(self, means: Tensor, actions: Tensor) -> Tensor:
-        """Return the log-density of actions (N, B, A) given their means (N, B)."""
+        """Map means and actions, both (N, B, A), to log-densities (N, B)."""
         log_std = self.log_std.clamp(-5.0, 2.0)
         z = (actions - means) * (-log_std).exp()
         log_density = -0.5 * z.square() - log_std - 0.5 * math.log(2 * math.pi)
         return log_density.sum(dim=-1)
-
-
-# book/learning/networks.md, section "Each seed starts from its own generator"
-INITIALISERS = {
-    "orthogonal": lambda weight, generator: nn.init.orthogonal_(
-        weight, gain=math.sqrt(2), generator=generator
-    ),
-    "xavier": lambda weight, generator: nn.init.xavier_uniform_(
-        weight, generator=generator
-    ),
-}
-
-
-def initialise(
-    networks: nn.Module, seeds: Sequence[int], scheme: str = "orthogonal"
-) -> None:
-    """Fill the weights of every `Linear` in `networks`, seed by seed, in place.
-
-    Args:
-        networks: a module on the CPU whose layers lead with len(seeds).
-        seeds: the random seeds, one for each index of the seed axis.
-        scheme: "orthogonal" (gain sqrt 2) or "xavier" (uniform).
-
-    Raises:
-        ValueError: unknown scheme, or no seed.
-    """
-    if scheme not in INITIALISERS:
-        known = ", ".join(INITIALISERS)
-        raise ValueError(f"unknown initialisation {scheme!r}; known: {known}")
-    layers = [m for m in networks.modules() if isinstance(m, Linear)]
-    for index, seed in enumerate(seeds):
-        generator = torch.Generator().manual_seed(seed)
-        for layer in layers:
-            shape = layer.weight.shape[-2:]
-            for weight in layer.weight.data[index].reshape(-1, *shape):
-                INITIALISERS[scheme](weight, generator)
