@@ -9,9 +9,9 @@ __all__ = [
     "Trajectories",
     "as_trajectories",
     "Batch",
-    "Sampler",
     "take",
     "find_hits",
+    "Sampler",
     "ReleasedSampler",
     "SAMPLERS",
     "draw_uniforms",
@@ -55,7 +55,8 @@ class Trajectories:
 
     def to(self, device: str | torch.device) -> "Trajectories":
         """Return a copy on `device`."""
-        moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)}
+        names = [field.name for field in fields(self)]
+        moved = {name: getattr(self, name).to(device) for name in names}
         return replace(self, **moved)
 
 
@@ -81,22 +82,24 @@ def as_trajectories(
             outside 1 to T, or NaN or infinity in a row that is not padding.
     """
     arrays = [
-        np.asarray(a, dtype=np.float32)
+        np.array(a, dtype=np.float32)
         for a in (observations, actions, achieved_goals, desired_goals)
     ]
     if lengths is None:
         shape = arrays[1].shape
         lengths = np.full(shape[:1], shape[1] if len(shape) > 1 else 0)
-    arrays.append(np.asarray(lengths, dtype=np.int64))
-    _check(*arrays)
+    lengths = np.array(lengths)
+    _check(*arrays, lengths)
+    arrays.append(lengths.astype(np.int64))
     return Trajectories(*map(torch.from_numpy, arrays)).to(device)
 
 
 # book/learning/trajectories.md, section "Episodes as tensors"
-def _check(observations, actions, achieved_goals, desired_goals, lengths) -> None:
+def _check(observations, actions, achieved_goals, desired_goals, lengths):
     if actions.ndim != 3 or 0 in actions.shape:
         raise ValueError(
-            f"actions must be (episodes, T, A), none of them 0, got {actions.shape}"
+            "actions must be (episodes, T, A), none of them 0,"
+            f" got {actions.shape}"
         )
     episodes, horizon, _ = actions.shape
     goal = desired_goals.shape[-1] if desired_goals.ndim == 2 else "G"
@@ -112,8 +115,9 @@ def _check(observations, actions, achieved_goals, desired_goals, lengths) -> Non
             raise ValueError(
                 f"{name} must be {shape} to fit actions, got {array.shape}"
             )
-    if lengths.min() < 1 or lengths.max() > horizon:
-        raise ValueError(f"lengths must lie in 1 to {horizon}")
+    whole = lengths.dtype.kind in "iu"
+    if not whole or lengths.min() < 1 or lengths.max() > horizon:
+        raise ValueError(f"lengths must be whole numbers in 1 to {horizon}")
     rows = np.arange(horizon + 1) <= lengths[:, None]
     for name, array, used in (
         ("observations", observations, rows),
@@ -122,10 +126,12 @@ def _check(observations, actions, achieved_goals, desired_goals, lengths) -> Non
         ("desired_goals", desired_goals, slice(None)),
     ):
         if not np.isfinite(array[used]).all():
-            raise ValueError(f"{name} holds NaN or infinity: drop those episodes")
+            raise ValueError(
+                f"{name} holds NaN or infinity: drop those episodes"
+            )
 
 
-# book/learning/trajectories.md, section "Two batches"
+# book/learning/trajectories.md, section "Goals in hindsight"
 class Batch(NamedTuple):
     """Hold N seeds times B goal-labelled transitions."""
 
@@ -133,6 +139,37 @@ class Batch(NamedTuple):
     actions: Tensor  # a        (N, B, A)
     next_observations: Tensor  # s'  (N, B, O)
     goals: Tensor  # g          (N, B, G)
+
+
+# book/learning/trajectories.md, section "The corrected sampler"
+def take(
+    trajectories: Trajectories, episode: Tensor, step: Tensor, goals: Tensor
+) -> Batch:
+    """Gather transitions (episode, step), each (N, B) int64, with goals."""
+    return Batch(
+        trajectories.observations[episode, step],
+        trajectories.actions[episode, step],
+        trajectories.observations[episode, step + 1],
+        goals,
+    )
+
+
+def find_hits(trajectories: Trajectories, tolerance: float) -> Tensor:
+    """Return (episode, step) of each transition that ends at its desired goal.
+
+    Args:
+        trajectories: the data.
+        tolerance: largest distance from phi(s_{step+1}) to the episode's own
+            desired goal that counts, in units of the goal space.
+
+    Returns:
+        Shape (H, 2) int64; H may be 0.
+    """
+    reached = trajectories.achieved_goals[:, 1:]
+    gap = (reached - trajectories.desired_goals[:, None]).norm(dim=-1)
+    steps = torch.arange(gap.shape[1], device=gap.device)
+    valid = steps < trajectories.lengths[:, None]
+    return ((gap <= tolerance) & valid).nonzero()
 
 
 # book/learning/trajectories.md, section "The corrected sampler"
@@ -170,7 +207,9 @@ class Sampler:
         if not 0.0 <= hindsight <= 1.0:
             raise ValueError(f"hindsight must lie in [0, 1], got {hindsight}")
         if not tolerance >= 0.0:
-            raise ValueError(f"tolerance must not be negative, got {tolerance}")
+            raise ValueError(
+                f"tolerance must not be negative, got {tolerance}"
+            )
         self.data = trajectories
         self.hindsight = hindsight
         self.ends = trajectories.lengths.cumsum(0)
@@ -197,37 +236,6 @@ class Sampler:
             episode = torch.where(relabel, episode, hit[..., 0])
             last = torch.where(relabel, last, hit[..., 1])
         return rho, take(self.data, episode, last, reached)
-
-
-# book/learning/trajectories.md, section "The corrected sampler"
-def take(
-    trajectories: Trajectories, episode: Tensor, step: Tensor, goals: Tensor
-) -> Batch:
-    """Gather transitions (episode, step), each (N, B) int64, with their goals."""
-    return Batch(
-        trajectories.observations[episode, step],
-        trajectories.actions[episode, step],
-        trajectories.observations[episode, step + 1],
-        goals,
-    )
-
-
-def find_hits(trajectories: Trajectories, tolerance: float) -> Tensor:
-    """Return (episode, step) of each transition that ends at its desired goal.
-
-    Args:
-        trajectories: the data.
-        tolerance: largest distance from phi(s_{step+1}) to the episode's own
-            desired goal that counts, in units of the goal space.
-
-    Returns:
-        Shape (H, 2) int64; H may be 0.
-    """
-    reached = trajectories.achieved_goals[:, 1:]
-    gap = (reached - trajectories.desired_goals[:, None]).norm(dim=-1)
-    steps = torch.arange(gap.shape[1], device=gap.device)
-    valid = steps < trajectories.lengths[:, None]
-    return ((gap <= tolerance) & valid).nonzero()
 
 
 # book/learning/trajectories.md, section "The released sampler"
@@ -257,8 +265,8 @@ class ReleasedSampler(Sampler):
         alike = bool((trajectories.lengths == self.horizon).all())
         if not alike or self.horizon < 3 or self.drawn < 1:
             raise ValueError(
-                "the released sampler needs two or more episodes of one length,"
-                " at least 3: set sampler=corrected"
+                "the released sampler needs two or more episodes of one"
+                " length, at least 3: set sampler=corrected"
             )
         gap = trajectories.achieved_goals - trajectories.desired_goals[:, None]
         near = gap[:, :-1].norm(dim=-1) <= tolerance
@@ -286,7 +294,8 @@ class ReleasedSampler(Sampler):
         return row, row + 1 + (u_future * (self.horizon - 2 - step)).long()
 
     def _achieved(self, row: Tensor) -> Tensor:
-        return self.data.achieved_goals[row // self.horizon, row % self.horizon]
+        episode, step = row // self.horizon, row % self.horizon
+        return self.data.achieved_goals[episode, step]
 
     def _desired(self, row: Tensor) -> Tensor:
         return self.data.desired_goals[row // self.horizon]
