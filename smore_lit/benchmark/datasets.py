@@ -597,12 +597,7 @@ def read_dataset(manifest_path) -> dict[str, np.ndarray]:
     manifest = dataset_info(manifest_path)
     task = load_task(manifest["task"])
     folder = Path(manifest_path).parent
-    arrays = read_shards(task, folder, manifest["shards"])
-    halves = [
-        np.full(entry["used"], entry["half"] == "expert")
-        for entry in manifest["shards"]
-    ]
-    return arrays | {"is_expert": np.concatenate(halves)}
+    return read_shards(task, folder, manifest["shards"])
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
@@ -622,8 +617,8 @@ def load_dataset(
 
     Returns:
         observations (E, T+1, O), actions (E, T, A),
-        achieved_goals (E, T+1, G), desired_goals (E, G), float32,
-        and is_expert (E,), bool.
+        achieved_goals (E, T+1, G), desired_goals (E, G), float32; expert
+        episodes come first.
 
     Raises:
         ValueError: it does not exist, or anything in it is wrong.
