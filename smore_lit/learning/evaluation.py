@@ -33,7 +33,9 @@ DISCOUNTS = {
 METRICS = (*DISCOUNTS, "success", "final_distance", "first_hit")
 
 
-def score_episodes(distances: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+def score_episodes(
+    distances: np.ndarray, threshold: float
+) -> dict[str, np.ndarray]:
     r"""Compute the metrics of episodes from their distances to the goal.
 
     Args:
@@ -56,10 +58,10 @@ def score_episodes(distances: np.ndarray, threshold: float) -> dict[str, np.ndar
         raise ValueError("a distance is NaN or infinite: look at the simulator")
     reached = distances <= threshold
     steps = np.arange(distances.shape[-1])
-    scores = {k: (reached * g**steps).sum(axis=-1) for k, g in DISCOUNTS.items()}
+    scores = {k: reached @ g**steps for k, g in DISCOUNTS.items()}
     scores["success"] = reached[..., -1].astype(float)
     scores["final_distance"] = distances[..., -1]
-    first = np.where(reached.any(-1), reached.argmax(-1) + 1, len(steps) + 1)
+    first = np.where(reached.any(-1), reached.argmax(-1), len(steps)) + 1
     scores["first_hit"] = first.astype(float)
     return scores
 
@@ -71,6 +73,7 @@ def episode_seed(seed: int, run: int, episode: int) -> int:
     return int(sequence.generate_state(1)[0])
 
 
+# book/learning/evaluation.md, section "The same episodes for everybody"
 def evaluate(
     task,
     act: Callable[[np.ndarray, np.ndarray], np.ndarray],
@@ -91,14 +94,15 @@ def evaluate(
         seed: of the evaluation; episode k of training seed n starts alike
             for every method and at every evaluation of a run.
         workers: processes that step the simulator.
-        rollouts: a pool to use in place of a new one; `workers` is then its own
-            affair.
+        rollouts: a pool to use in place of a new one; `workers` is then its
+            own affair.
 
     Returns:
         For each name in METRICS an array (N, episodes).
 
     Raises:
-        ValueError: fewer than one episode or seed.
+        ValueError: fewer than one episode or seed, or actions of another
+            shape.
     """
     if episodes < 1 or not len(seeds):
         raise ValueError("evaluation needs at least one episode and one seed")
@@ -123,15 +127,20 @@ def count_slots(seeds: int, episodes: int, about: int = 20) -> int:
 
 
 def _play(task, act, rollouts, starts, seeds) -> np.ndarray:
+    lead = seeds, len(starts) // seeds
     view = rollouts.reset(starts)
     distances = []
     for _ in range(task.horizon):
-        observations = view["observation"].reshape(seeds, -1, task.observation_size)
-        goals = view["desired_goal"].reshape(seeds, -1, task.goal_size)
-        actions = act(observations, goals).reshape(-1, task.action_size)
-        view = rollouts.step(actions)
-        distances.append(task.distance(view["achieved_goal"], view["desired_goal"]))
-    return np.stack(distances, axis=-1).reshape(seeds, -1, task.horizon)
+        observations = view["observation"].reshape(*lead, -1)
+        goals = view["desired_goal"].reshape(*lead, -1)
+        actions = np.asarray(act(observations, goals))
+        if actions.shape != (*lead, task.action_size):
+            due = (*lead, task.action_size)
+            raise ValueError(f"actions must be {due}, got {actions.shape}")
+        view = rollouts.step(actions.reshape(-1, task.action_size))
+        achieved, desired = view["achieved_goal"], view["desired_goal"]
+        distances.append(task.distance(achieved, desired))
+    return np.stack(distances, axis=-1).reshape(*lead, -1)
 
 
 # book/learning/evaluation.md, section "A mean over seeds and its interval"
@@ -144,10 +153,15 @@ def interval(values: Sequence[float], level: float = 0.95) -> dict[str, float]:
 
     Returns:
         mean, std (with N - 1), low, high; the last three NaN when N = 1.
+
+    Raises:
+        ValueError: no value.
     """
     from scipy import stats
 
     values = np.asarray(values, dtype=np.float64)
+    if not len(values):
+        raise ValueError("an interval needs at least one value")
     mean, count = float(values.mean()), len(values)
     if count == 1:
         return dict(mean=mean, std=np.nan, low=np.nan, high=np.nan)
