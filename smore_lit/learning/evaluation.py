@@ -55,7 +55,7 @@ def score_episodes(
     if distances.ndim < 1 or distances.shape[-1] == 0:
         raise ValueError("distances need at least one step on their last axis")
     if not np.isfinite(distances).all():
-        raise ValueError("a distance is NaN or infinite: look at the simulator")
+        raise ValueError("a distance is not finite: look at the simulator")
     reached = distances <= threshold
     steps = np.arange(distances.shape[-1])
     scores = {k: reached @ g**steps for k, g in DISCOUNTS.items()}
@@ -122,7 +122,7 @@ def evaluate(
 
 # book/learning/evaluation.md, section "The same episodes for everybody"
 def count_slots(seeds: int, episodes: int, about: int = 20) -> int:
-    """Return how many environments to hold: a multiple of seeds near `about`."""
+    """Return how many environments to hold: whole seeds, near `about`."""
     return seeds * min(episodes, max(1, about // seeds))
 
 
