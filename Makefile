@@ -32,11 +32,11 @@ demo: setup
 
 test: setup
 	@echo "== unit tests"
-	@$(BIN)/python -m pytest -q tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests
 	@echo "== twins in step with their chapters"
 	@$(BIN)/python -m smore_lit.appendix.literate check
 	@echo "== notebooks"
-	@$(BIN)/python -m pytest -q --nbmake --nbmake-timeout=$(NOTEBOOK_TIMEOUT) book/
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --nbmake --nbmake-timeout=$(NOTEBOOK_TIMEOUT) book/
 	@echo "== the book, from nothing, warnings fatal"
 	@rm -rf _build
 	@$(BIN)/jupyter-book build . -W --keep-going
