@@ -229,9 +229,11 @@ def _claim(run: Run) -> None:
     path, wanted = run.directory / "config.json", run.describe()
     if path.exists():
         try:
-            found = json.loads(path.read_text())
-        except ValueError:
-            raise ValueError(f"{path} is damaged: choose another folder") from None
+            found = dict(json.loads(path.read_text()))
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{path} is damaged: choose another folder"
+            ) from None
         if found != wanted:
             keys = [k for k in wanted if found.get(k) != wanted[k]]
             raise ValueError(
