@@ -1,0 +1,844 @@
+# Generated from book/appendix/cli.md by make sync. Edit the chapter, not this file.
+"""Say it in one line.
+
+Eight commands; each answers a person or a program, and each mistake gets one
+line that says what to do.
+"""
+
+__all__ = [
+    "Parser",
+    "complain",
+    "whole",
+    "most_workers",
+    "FULL",
+    "IN_THE_WAY",
+    "TEMPORARY",
+    "explain",
+    "Answer",
+    "plain",
+    "align",
+    "show_tasks",
+    "make_data",
+    "describe_data",
+    "find_manifest",
+    "assets",
+    "show_data",
+    "parse_setting",
+    "read_as",
+    "PLANNED",
+    "train_agent",
+    "default_folder",
+    "check_device",
+    "describe_run",
+    "score_table",
+    "find_policy",
+    "try_policy",
+    "evaluate_policy",
+    "write_rows",
+    "film_policy",
+    "PARTS",
+    "find_parts",
+    "try_simulator",
+    "try_folder",
+    "examine",
+    "describe_health",
+    "play_demo",
+    "describe_cell",
+    "build_parser",
+    "add_command",
+    "add_mixture",
+    "add_workers",
+    "add_data_commands",
+    "add_plan",
+    "add_train",
+    "add_policy_commands",
+    "add_demo",
+    "MISTAKES",
+    "main",
+    "drop_output",
+]
+
+
+# book/appendix/cli.md, section "Say it in one line"
+import argparse
+import contextlib
+import dataclasses
+import errno
+import importlib.metadata
+import importlib.resources
+import json
+import math
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import smore_lit
+from smore_lit.benchmark.tasks import TASKS, Task, load_task
+
+
+# book/appendix/cli.md, section "A parser that speaks once"
+class Parser(argparse.ArgumentParser):
+    """Read options; answer a mistake with one line and exit code 2."""
+
+    def __init__(self, **options):
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str):
+        """Print one line on standard error and exit with code 2."""
+        complain(f"{message} (see {self.prog} --help)")
+        self.exit(2)
+
+
+def complain(message: str) -> None:
+    """Print `message` as one line on standard error."""
+    print(f"smore-lit: {' '.join(message.split())}", file=sys.stderr)
+
+
+# book/appendix/cli.md, section "A parser that speaks once"
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` to `most`.
+
+    The reader raises argparse.ArgumentTypeError, which the parser prints.
+    """
+    bound = "or more" if most is None else f"to {most}"
+
+    def read(text: str) -> int:
+        with contextlib.suppress(ValueError):
+            value = int(text)
+            if least <= value and (most is None or value <= most):
+                return value
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number, {least} {bound}, got {text!r}"
+        )
+
+    return read
+
+
+def most_workers() -> int:
+    """Return how many simulator processes this machine is trusted with."""
+    return max(8, 4 * (os.cpu_count() or 1))
+
+
+# book/appendix/cli.md, section "What went wrong, and what to do"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+TEMPORARY = re.compile(r"(^|/)\.([^/]+)\.\w{8}$")  # of write_atomic
+
+
+def explain(error: BaseException) -> str:
+    """Return one line that says what went wrong and what to do."""
+    text = str(error) or type(error).__name__
+    if isinstance(error, ImportError):
+        return f'{text}: pip install "smore_lit[all]"'
+    if not isinstance(error, OSError) or not error.errno:
+        return text
+    if error.strerror != os.strerror(error.errno):
+        return error.strerror or text
+    place = ""
+    if error.filename is not None:
+        name = TEMPORARY.sub(r"\1\2", os.fsdecode(error.filename))
+        place = f"cannot use {name}: "
+    if error.errno in FULL:
+        advice = "free some space or choose another folder"
+    elif error.errno in IN_THE_WAY:
+        advice = "something else stands there; choose another path"
+    else:
+        advice = "check the path and who may use it"
+    return f"{place}{error.strerror}: {advice}"
+
+
+# book/appendix/cli.md, section "One answer, two forms"
+class Answer(NamedTuple):
+    """Hold what a command found: values for `--json`, text without."""
+
+    values: dict
+    text: str
+
+
+def plain(value: Any) -> Any:
+    """Return `value` in types that JSON has; NaN and infinity become None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
+
+
+def align(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows of cells as lines, each column as wide as it needs."""
+    rows = [list(map(str, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+# book/appendix/cli.md, section "Tasks"
+def show_tasks(options) -> Answer:
+    """List the tasks, their spaces, thresholds and sources."""
+    values = [dataclasses.asdict(task) for task in TASKS.values()]
+    head = ("task", "s", "a", "g", "T", "threshold", "source")
+    rows = [
+        (
+            task.name,
+            task.observation_size,
+            task.action_size,
+            task.goal_size,
+            task.horizon,
+            f"{task.threshold:g} m",
+            task.source,
+        )
+        for task in TASKS.values()
+    ]
+    return Answer({"tasks": values}, align([head, *rows]))
+
+
+# book/appendix/cli.md, section "Data"
+def make_data(options) -> Answer:
+    """Generate a dataset, or what is missing of it."""
+    from smore_lit.benchmark.datasets import dataset_info, make_dataset
+
+    path = make_dataset(
+        load_task(options.task),
+        options.size,
+        options.expert_percent,
+        options.seed,
+        options.workers,
+        options.root,
+        sys.stderr.isatty(),
+    )
+    return describe_data(path, dataset_info(path))
+
+
+def describe_data(path: Path, manifest: dict) -> Answer:
+    """Return what a manifest says."""
+    found, published = manifest["behaviour"], manifest["published"]
+    rows = [("mean over episodes", *found["names"])]
+    for half in manifest["episodes"]:
+        for label, numbers in (("here", found), ("published", published)):
+            if half in numbers:
+                cells = (f"{x:.3f}" for x in numbers[half])
+                rows.append((f"{half}, {label}", *cells))
+    counts = ", ".join(f"{n} {h}" for h, n in manifest["episodes"].items())
+    head = f"{path}: {manifest['task']}, {counts} episodes"
+    made = ", ".join(f"{k} {v}" for k, v in manifest["versions"].items())
+    text = f"{head}\n{align(rows)}\nmade with {made}"
+    return Answer({"manifest": path, **manifest}, text)
+
+
+# book/appendix/cli.md, section "Data"
+def find_manifest(task: Task, options) -> Path:
+    """Return the manifest that the options name.
+
+    Raises:
+        ValueError: that dataset has not been made; the line says how.
+    """
+    from smore_lit.benchmark.datasets import manifest_path
+
+    chosen = task, options.size, options.expert_percent
+    path = manifest_path(*chosen, options.root)
+    shipped = manifest_path(*chosen, assets())
+    if path.exists() or not shipped.exists() or options.root:
+        if not path.exists():
+            raise ValueError(
+                f"no dataset {path}: make it with smore-lit data make"
+                f" {task.name} --size {options.size}"
+                f" --expert-percent {options.expert_percent:g}"
+            )
+        return path
+    return shipped
+
+
+def assets() -> Path:
+    """Return the folder of data and policies inside the package."""
+    return Path(str(importlib.resources.files(smore_lit))) / "assets"
+
+
+# book/appendix/cli.md, section "Data"
+def show_data(options) -> Answer:
+    """Describe a dataset from its manifest; check its bytes if asked."""
+    from smore_lit.benchmark.datasets import dataset_info, read_dataset
+
+    if options.data in TASKS:
+        path = find_manifest(load_task(options.data), options)
+    elif Path(options.data).is_file():
+        path = Path(options.data)
+    else:
+        raise ValueError(
+            f"{options.data!r} is neither a task nor a manifest;"
+            f" known tasks: {', '.join(TASKS)}"
+        )
+    try:
+        answer = describe_data(path, dataset_info(path))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: is no manifest ({error})") from None
+    if options.verify:
+        read_dataset(path)
+        answer.values["verified"] = True
+        answer = answer._replace(text=f"{answer.text}\nall bytes verified")
+    return answer
+
+
+# book/appendix/cli.md, section "Training"
+def parse_setting(config: type, text: str) -> tuple[str, Any]:
+    """Split "name=value" and read the value as `config` would have it.
+
+    Args:
+        config: a dataclass with a default for every field.
+        text: such as "gamma=0.98" or "hidden=128,128".
+
+    Raises:
+        ValueError: no such setting, or not a value of its type.
+    """
+    name, equals, value = (part.strip() for part in text.partition("="))
+    known = {f.name: f.default for f in dataclasses.fields(config)}
+    if not equals or name not in known:
+        raise ValueError(
+            f"--set wants name=value, got {text!r}; names:"
+            f" {', '.join(known)}"
+        )
+    try:
+        return name, read_as(type(known[name]), value)
+    except (ValueError, KeyError):
+        kind = type(known[name]).__name__
+        raise ValueError(f"{name} must be {kind}, got {value!r}") from None
+
+
+# book/appendix/cli.md, section "Training"
+def read_as(kind: type, text: str) -> Any:
+    """Read `text` as a value of `kind`; a tuple holds whole numbers.
+
+    Raises:
+        ValueError, KeyError: it is no such value, or not finite.
+    """
+    if kind is bool:
+        return {"true": True, "false": False}[text.lower()]
+    if kind is tuple:
+        return tuple(int(part) for part in text.split(","))
+    value = kind(text)
+    if kind is float and not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+# book/appendix/cli.md, section "Training"
+PLANNED = ("updates", "seeds", "seed", "eval_every", "eval_episodes")
+
+
+def train_agent(options) -> Answer:
+    """Train an algorithm, or go on with a run that was stopped."""
+    task = load_task(options.task)
+    from smore_lit.benchmark.datasets import ARRAYS, read_dataset
+    from smore_lit.learning.agent import find_agent, make_config
+    from smore_lit.learning.training import train
+    from smore_lit.learning.trajectories import as_trajectories
+
+    agent = find_agent(options.algo)
+    pairs = [parse_setting(agent.config, text) for text in options.set]
+    make_config(agent, **dict(pairs))
+    plan = {n: getattr(options, n) for n in PLANNED}
+    plan = {name: n for name, n in plan.items() if n is not None}
+    out = Path(options.out) if options.out else default_folder(options)
+    data = read_dataset(find_manifest(task, options))
+    run = train(
+        as_trajectories(*(data[name] for name in ARRAYS)),
+        agent,
+        task,
+        out,
+        check_device(options.device),
+        options.workers,
+        sys.stderr.isatty(),
+        dict(pairs),
+        **plan,
+    )
+    return describe_run(out, run.summary)
+
+
+# book/appendix/cli.md, section "Training"
+def default_folder(options) -> Path:
+    """Return runs/NAME, with a name made of what identifies the run."""
+    data = f"{options.size}-{options.expert_percent:g}"
+    parts = [options.task, data, options.algo, *sorted(options.set)]
+    if options.seed is not None:
+        parts.append(f"seed={options.seed}")
+    return Path("runs") / re.sub(r"[^\w.=,-]", "_", "-".join(parts))
+
+
+def check_device(name: str | None) -> str | None:
+    """Return `name`; raise ValueError if it is CUDA and there is none."""
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("no CUDA device here: use --device cpu")
+    return name
+
+
+def describe_run(out: Path, summary: dict) -> Answer:
+    """Return what a finished run found."""
+    head = (
+        f"{out}: {summary['task']}, {summary['algorithm']},"
+        f" {len(summary['seeds'])} seeds, {summary['updates']} updates,"
+        f" {summary['episodes']} episodes each"
+    )
+    text = f"{head}\n{score_table(summary['scores'])}"
+    return Answer({"directory": out, **summary}, text)
+
+
+def score_table(scores: dict[str, dict[str, float]]) -> str:
+    """Return one line per metric: mean and 95 % interval over seeds."""
+    rows = [("metric", "mean", "95 % interval over seeds")]
+    for name, score in scores.items():
+        low, high = score["low"], score["high"]
+        known = low is not None and not math.isnan(low)
+        interval = f"{low:.3f} to {high:.3f}" if known else "needs 2 seeds"
+        rows.append((name, f"{score['mean']:.3f}", interval))
+    return align(rows)
+
+
+# book/appendix/cli.md, section "Evaluation"
+def find_policy(place: str):
+    """Return (task, policy) of a run's folder, a checkpoint, or "builtin".
+
+    Raises:
+        ValueError: there is none, or it cannot act in a task we know.
+    """
+    path = Path(place)
+    if place == "builtin":
+        path = assets() / next(iter(TASKS)) / "policy.pt"
+    if path.is_dir():
+        path = path / "checkpoint.pt"
+    if not path.exists():
+        raise ValueError(
+            f"no policy {path}: name a folder that smore-lit train wrote"
+        )
+    from smore_lit.learning.checkpoints import load_policy
+
+    try:
+        policy = load_policy(path)
+        name = policy.description.get("task")
+    except (AttributeError, LookupError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from None
+    if not isinstance(name, str):
+        raise ValueError(f"{path} was trained without a task: use Python")
+    task = load_task(name)
+    try_policy(path, task, policy)
+    return task, policy
+
+
+# book/appendix/cli.md, section "Evaluation"
+def try_policy(path: Path, task: Task, policy) -> None:
+    """Raise ValueError unless the policy can act in the task."""
+    import numpy as np
+
+    sizes = (task.observation_size, task.action_size, task.goal_size)
+    if tuple(policy.sizes) != sizes:
+        raise ValueError(
+            f"{path} acts on sizes {tuple(policy.sizes)}, but {task.name}"
+            f" has {sizes}: it belongs to another task"
+        )
+    count = len(policy.seeds)
+    observations = np.zeros((count, 1, task.observation_size))
+    try:
+        actions = policy(observations, np.zeros((count, 1, task.goal_size)))
+    except (KeyError, RuntimeError, StopIteration) as error:
+        raise ValueError(f"{path} lacks a network: {error}") from None
+    if not np.isfinite(actions).all():
+        raise ValueError(f"{path} acts NaN or infinity: train it again")
+
+
+# book/appendix/cli.md, section "Evaluation"
+def evaluate_policy(options) -> Answer:
+    """Play episodes with a trained policy and print its scores."""
+    task, policy = find_policy(options.policy)
+    from smore_lit.learning.evaluation import METRICS, evaluate, interval
+
+    if options.out and not Path(options.out).parent.is_dir():
+        raise ValueError(f"no folder {Path(options.out).parent}: make it")
+    scores = evaluate(
+        task,
+        policy,
+        policy.seeds,
+        options.episodes,
+        options.seed,
+        options.workers,
+    )
+    rows = [
+        {"task": task.name, "algorithm": policy.agent.name, "seed": seed}
+        | {name: float(scores[name][index].mean()) for name in METRICS}
+        | {"episodes": options.episodes, "eval_seed": options.seed}
+        for index, seed in enumerate(policy.seeds)
+    ]
+    if options.out:
+        write_rows(options.out, rows)
+    means = {n: interval([row[n] for row in rows]) for n in METRICS}
+    head = f"{options.policy}: {task.name}, {policy.agent.name},"
+    head += f" {len(rows)} seeds, {options.episodes} episodes each"
+    values = {"task": task.name, "scores": means, "seeds": rows}
+    return Answer(values, f"{head}\n{score_table(means)}")
+
+
+# book/appendix/cli.md, section "Evaluation"
+def write_rows(path: Path | str, rows: list[dict]) -> None:
+    """Write `rows`, all with the same keys, as a CSV file, atomically."""
+    import csv
+    import io
+
+    from smore_lit.learning.files import write_atomic
+
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, text.getvalue())
+
+
+# book/appendix/cli.md, section "Film"
+def film_policy(options) -> Answer:
+    """Film episodes of a trained policy as GIF or MP4."""
+    out = Path(options.out)
+    if out.suffix not in (".gif", ".mp4"):
+        raise ValueError(f"--out must end in .gif or .mp4, got {out.name!r}")
+    if not out.parent.is_dir():
+        raise ValueError(f"no folder {out.parent}: make it")
+    task, policy = find_policy(options.policy)
+    from smore_lit.benchmark.pictures import record, save_gif, save_mp4
+
+    frames = []
+    for seed in range(options.seed, options.seed + options.episodes):
+        drawing = True if options.drawing else None
+        frames += record(task, policy.one(), seed, drawing)
+    save = save_gif if out.suffix == ".gif" else save_mp4
+    save(frames, out)
+    text = f"{out}: {options.episodes} episodes, {len(frames)} frames"
+    return Answer({"file": out, "frames": len(frames)}, text)
+
+
+# book/appendix/cli.md, section "Doctor"
+PARTS = {
+    "numpy": "",
+    "torch": "",
+    "tqdm": "",
+    "scipy": "notebooks",
+    "gymnasium": "robotics",
+    "gymnasium-robotics": "robotics",
+    "mujoco": "robotics",
+    "pillow": "robotics",
+    "imageio-ffmpeg": "pip install imageio-ffmpeg, only for MP4",
+    "matplotlib": "plot",
+    "jupytext": "notebooks",
+}
+
+
+def find_parts() -> tuple[dict[str, str | None], list[str]]:
+    """Return versions by package, and advice for each that is missing."""
+    versions, advice = {}, []
+    for name, extra in PARTS.items():
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = None
+            ask = f"[{extra}]" if extra else ""
+            cure = f'pip install "smore_lit{ask}"'
+            advice.append(f"{name}: {extra if ' ' in extra else cure}")
+    return versions, advice
+
+
+# book/appendix/cli.md, section "Doctor"
+def try_simulator() -> tuple[str, str]:
+    """Return (what draws, why not more) after opening the first task."""
+    from smore_lit.benchmark.pictures import open_camera
+
+    task = next(iter(TASKS.values()))
+    try:
+        open_camera(task, False)[0].close()
+        return "rendered scenes", ""
+    except OSError as error:
+        reason = f"{error}; on Debian: apt install libegl1 libgl1"
+    try:
+        task.make().close()
+        return "stick figures", f"renderer: {reason}"
+    except ValueError as error:
+        return "nothing", f"simulator: {error}"
+
+
+def try_folder(root: Path) -> str:
+    """Return advice if no file can be written below `root`, else ""."""
+    place = root.absolute()
+    while not place.exists():
+        place = place.parent
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        return ""
+    return f"data: cannot write {root}: set SMORE_LIT_DATA or use --root"
+
+
+# book/appendix/cli.md, section "Doctor"
+def examine(options) -> Answer:
+    """Report versions, renderer, device, data, and what is missing."""
+    from smore_lit.benchmark.datasets import data_root
+
+    versions, advice = find_parts()
+    drawing, reason = try_simulator()
+    root = data_root(options.root)
+    advice += [line for line in (reason, try_folder(root)) if line]
+    try:
+        import torch
+
+        cuda = torch.cuda.is_available()
+        device = torch.cuda.get_device_name() if cuda else "cpu"
+    except ImportError:
+        device = "none"
+    policies = [p.parent.name for p in sorted(assets().glob("*/policy.pt"))]
+    values = {
+        "smore_lit": smore_lit.__version__,
+        "python": platform.python_version(),
+        "packages": versions,
+        "device": device,
+        "cores": os.cpu_count(),
+        "drawing": drawing,
+        "data_root": root,
+        "datasets": sorted(map(str, root.glob("*/*.json"))),
+        "policies": policies,
+        "missing": advice,
+    }
+    return Answer(values, describe_health(values))
+
+
+# book/appendix/cli.md, section "Doctor"
+def describe_health(values: dict) -> str:
+    """Return what `examine` found as lines for people."""
+    names = ("python", "smore_lit", "device", "cores", "drawing", "data_root")
+    rows = [(name, values[name]) for name in names]
+    rows += [(k, v or "missing") for k, v in values["packages"].items()]
+    for name in ("datasets", "policies"):
+        rows.append((name, ", ".join(values[name]) or "none yet"))
+    missing = values["missing"] or ["nothing is missing"]
+    return "\n".join([align(rows), "", *missing])
+
+
+# book/appendix/cli.md, section "The whole story in one command"
+def play_demo(options) -> Answer:
+    """Make data, train, compare with the paper, draw and film."""
+    if not sys.stderr.isatty():  # a log wants few lines of progress
+        os.environ.setdefault("TQDM_MININTERVAL", "10")
+    from smore_lit.appendix.demo import run_demo
+
+    plan = {n: getattr(options, n) for n in PLANNED}
+    plan = {name: n for name, n in plan.items() if n is not None}
+    values = run_demo(options.out, options.size, options.workers, **plan)
+    head = ("return", *(f"at {gamma}" for gamma in values["discounts"]))
+    rows = [head]
+    for name, cells in values["table"].items():
+        rows.append((name, *map(describe_cell, cells)))
+    text = f"\n{align(rows)}\n\n{values['note']}\n"
+    return Answer(values, text + "\n".join(values["files"]))
+
+
+def describe_cell(cell: dict | None) -> str:
+    """Return a number of the demo's table with what is known of its error."""
+    if cell is None:
+        return "-"
+    text = f"{cell['mean']:.2f}"
+    if cell.get("std") is not None:
+        return f"{text} +- {cell['std']:.2f}"
+    if cell.get("low") is not None:
+        return f"{text} [{cell['low']:.2f}, {cell['high']:.2f}]"
+    return text
+
+
+# book/appendix/cli.md, section "Commands and options"
+def build_parser() -> Parser:
+    """Return the parser of all commands."""
+    parser = Parser(
+        prog="smore-lit",
+        description="Offline goal-conditioned reinforcement learning.",
+        epilog="Every command has its own --help.",
+    )
+    parser.add_argument(
+        "--version", action="version", version=smore_lit.__version__
+    )
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", required=True
+    )
+    add_command(commands, "tasks", show_tasks)
+    data = commands.add_parser("data", help="make and inspect datasets")
+    add_data_commands(
+        data.add_subparsers(dest="action", metavar="ACTION", required=True)
+    )
+    add_train(commands)
+    add_policy_commands(commands)
+    doctor = add_command(commands, "doctor", examine)
+    doctor.add_argument("--root", metavar="DIR", help="of the data")
+    add_demo(commands)
+    return parser
+
+
+# book/appendix/cli.md, section "Commands and options"
+def add_command(commands, name: str, answer: Callable, goes_on=False):
+    """Add a command that `answer` serves and return its parser.
+
+    Args:
+        commands: what `add_subparsers` returned.
+        name: of the command.
+        answer: (options) -> Answer; its docstring is the help.
+        goes_on: the same command finishes what was interrupted.
+    """
+    help_text = answer.__doc__.splitlines()[0]
+    parser = commands.add_parser(name, help=help_text, description=help_text)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object"
+    )
+    parser.set_defaults(answer=answer, goes_on=goes_on)
+    return parser
+
+
+def add_mixture(parser) -> None:
+    """Add the options that name a dataset."""
+    add = parser.add_argument
+    add("--size", default="paper", help="paper, cpu or tiny")
+    add("--expert-percent", type=float, default=10.0, metavar="PERCENT")
+    add("--root", metavar="DIR", help="else $SMORE_LIT_DATA, else data")
+
+
+def add_workers(parser) -> None:
+    """Add the option that says how many processes simulate."""
+    parser.add_argument(
+        "--workers",
+        type=whole(0, most_workers()),
+        default=2,
+        metavar="N",
+        help="simulator processes; 0 simulates in this one",
+    )
+
+
+# book/appendix/cli.md, section "Commands and options"
+def add_data_commands(commands) -> None:
+    """Add `data make` and `data info`."""
+    parser = add_command(commands, "make", make_data, goes_on=True)
+    parser.add_argument("task", metavar="TASK")
+    add_mixture(parser)
+    parser.add_argument("--seed", type=whole(0), default=0, metavar="N")
+    add_workers(parser)
+    parser = add_command(commands, "info", show_data)
+    parser.add_argument("data", metavar="TASK|MANIFEST")
+    add_mixture(parser)
+    parser.add_argument(
+        "--verify", action="store_true", help="read and check every byte"
+    )
+
+
+def add_plan(parser, names: Iterable[str]) -> None:
+    """Add options of the plan; left out, `Plan` has the say."""
+    for name in names:
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            type=whole(0 if name == "seed" else 1),
+            metavar="N",
+            help="left out: as in the training chapter",
+        )
+
+
+# book/appendix/cli.md, section "Commands and options"
+def add_train(commands) -> None:
+    """Add `train`."""
+    parser = add_command(commands, "train", train_agent, goes_on=True)
+    add = parser.add_argument
+    add("task", metavar="TASK")
+    add("--algo", default="smore", metavar="NAME")
+    add_plan(parser, PLANNED)
+    add_mixture(parser)
+    add("--out", metavar="DIR", help="left out: runs/, named after the run")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a hyperparameter; may be repeated",
+    )
+    add("--device", choices=("cpu", "cuda"), help="left out: cuda if any")
+    add_workers(parser)
+
+
+# book/appendix/cli.md, section "Commands and options"
+def add_policy_commands(commands) -> None:
+    """Add `eval` and `video`."""
+    where = "folder of a run, a checkpoint, or builtin"
+    for name, answer in (("eval", evaluate_policy), ("video", film_policy)):
+        parser = add_command(commands, name, answer)
+        add = parser.add_argument
+        add("policy", metavar="DIR|builtin", help=where)
+        add("--seed", type=whole(0), default=0, metavar="N")
+        if name == "eval":
+            add("--episodes", type=whole(1), default=50, metavar="N")
+            add_workers(parser)
+            add("--out", metavar="FILE", help="also write a CSV file")
+        else:
+            add("--episodes", type=whole(1, 50), default=1, metavar="N")
+            add("--out", required=True, metavar="FILE", help=".gif or .mp4")
+            add("--drawing", action="store_true", help="stick figures")
+
+
+def add_demo(commands) -> None:
+    """Add `demo`."""
+    parser = add_command(commands, "demo", play_demo, goes_on=True)
+    parser.add_argument("--out", default="demo", metavar="DIR")
+    parser.add_argument("--size", default="paper", help="paper or tiny")
+    add_plan(parser, PLANNED)
+    add_workers(parser)
+
+
+# book/appendix/cli.md, section "Main"
+MISTAKES = (
+    ValueError,
+    OSError,
+    ImportError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: words of the command line; those of the process if None.
+
+    Returns:
+        The exit code: 0, 2 after a mistake, 130 after an interruption.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        values, text = options.answer(options)
+        if options.json:
+            text = json.dumps(plain(values), allow_nan=False)
+        print(text, flush=True)
+        return 0
+    except KeyboardInterrupt:
+        again = "the same command goes on from there"
+        complain(f"interrupted: {again if options.goes_on else 'no result'}")
+        return 130
+    except MISTAKES as error:
+        complain(explain(error))
+        drop_output()
+        return 2
+
+
+# book/appendix/cli.md, section "Main"
+def drop_output() -> None:
+    """Send what standard output still holds to nowhere, if it is stuck."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

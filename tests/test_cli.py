@@ -1,0 +1,651 @@
+"""The command line: answers, and one line for every mistake."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import smore_lit
+from smore_lit.appendix import cli
+
+ASSETS = Path(smore_lit.__file__).parent / "assets"
+SMALL = (
+    "--size tiny --seeds 2 --eval-episodes 2 --workers 0"
+    " --set hidden=8,8 --set batch_size=8"
+).split()
+CLI = [sys.executable, "-m", "smore_lit.appendix.cli"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SMORE_LIT_DATA", raising=False)
+
+
+def call(*words):
+    """Return the exit code of the command line with these words."""
+    try:
+        return cli.main([str(word) for word in words])
+    except SystemExit as stop:
+        return stop.code
+
+
+def snapshot(folder):
+    paths = (path for path in Path(folder).rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in paths}
+
+
+def refuse(capfd, *words, code=2, changed=()):
+    """Check that the words are refused in one line; return that line."""
+    before = snapshot(".")
+    capfd.readouterr()
+    assert call(*words) == code
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1 and err.endswith("\n"), err
+    assert err.startswith("smore-lit: ") and "Traceback" not in err
+    assert len(err) < 500
+    after = snapshot(".")
+    for name in changed:
+        before.pop(name, None), after.pop(name, None)
+    assert after == before
+    return err
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished small run, made once."""
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    words = ["train", "FetchReach", *SMALL, "--updates", "4", "--out", folder]
+    assert call(*words) == 0
+    return folder
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    """A copy of the finished run, to be spoiled."""
+    return shutil.copytree(trained, tmp_path / "run").relative_to(tmp_path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A copy of the tiny dataset, to be spoiled."""
+    return shutil.copytree(ASSETS, tmp_path / "data").relative_to(tmp_path)
+
+
+def answer(capfd, *words):
+    """Return the JSON object that the words print, and nothing else."""
+    capfd.readouterr()
+    assert call(*words, "--json") == 0
+    out, err = capfd.readouterr()
+    assert err == ""
+    return json.loads(out, parse_constant=pytest.fail)
+
+
+# what works
+
+
+def test_tasks(capfd):
+    tasks = answer(capfd, "tasks")["tasks"]
+    assert tasks[0]["name"] == "FetchReach" and tasks[0]["horizon"] == 50
+    assert call("tasks") == 0
+    assert "FetchReach" in capfd.readouterr().out
+
+
+def test_data_info(capfd, root):
+    found = answer(capfd, "data", "info", "FetchReach", "--size", "tiny")
+    assert found["episodes"] == {"expert": 20, "random": 180}
+    path = root / "FetchReach" / "tiny-10.json"
+    found = answer(capfd, "data", "info", path, "--verify")
+    assert found["verified"] and found["manifest"] == str(path)
+
+
+def test_data_make_finds_what_is_made(capfd, root):
+    before = snapshot(root)
+    words = ["data", "make", "FetchReach", "--size", "tiny", "--root", root]
+    found = answer(capfd, *words, "--workers", "0")
+    assert found["manifest"] == str(root / "FetchReach" / "tiny-10.json")
+    assert snapshot(root).keys() == before.keys()
+
+
+def test_train_and_eval_agree(capfd, run):
+    summary = json.loads((run / "summary.json").read_text())
+    words = ["eval", run, "--episodes", "2", "--workers", "0"]
+    found = answer(capfd, *words, "--out", "scores.csv")
+    last = summary["scores"]
+    for name, score in found["scores"].items():
+        assert score["mean"] == pytest.approx(last[name]["mean"], rel=1e-6)
+    with open("scores.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["seed"] for row in rows] == ["0", "1"]
+
+
+def test_finished_run_is_not_trained_again(capfd, run):
+    before = snapshot(run)
+    words = ["train", "FetchReach", *SMALL, "--updates", "4", "--out", run]
+    found = answer(capfd, *words)
+    assert found["updates"] == 4 and found["directory"] == str(run)
+    assert snapshot(run) == before
+
+
+def test_train_names_its_folder(capfd):
+    words = ["train", "FetchReach", *SMALL, "--seeds", "1", "--updates", "1"]
+    found = answer(capfd, *words, "--set", "gamma=0.9")
+    assert found["directory"].startswith("runs/FetchReach-tiny-10-smore-")
+    assert "gamma=0.9" in found["directory"]
+    assert found["scores"]["return_099"]["low"] is None
+    assert call(*words, "--set", "gamma=0.9") == 0
+    assert "needs 2 seeds" in capfd.readouterr().out
+
+
+def test_video(capfd, run):
+    found = answer(capfd, "video", run, "--out", "a.gif", "--drawing")
+    assert found == {"file": "a.gif", "frames": 51}
+    assert Path("a.gif").read_bytes()[:3] == b"GIF"
+
+
+def test_doctor(capfd):
+    found = answer(capfd, "doctor")
+    assert found["smore_lit"] == smore_lit.__version__
+    assert found["packages"]["mujoco"]
+    assert call("doctor") == 0
+    assert "torch" in capfd.readouterr().out
+
+
+def test_doctor_sees_what_is_missing(monkeypatch, capfd):
+    monkeypatch.setitem(cli.PARTS, "no-such-package", "plot")
+    Path("file").write_text("")
+    found = answer(capfd, "doctor", "--root", "file")
+    text = "\n".join(found["missing"])
+    assert 'no-such-package: pip install "smore_lit[plot]"' in text
+    assert "cannot write file" in text
+
+
+def test_demo_goes_on_and_compares(capfd):
+    words = "demo --out demo --size tiny --workers 0 --updates 2 --seeds 2"
+    words = [*words.split(), "--eval-episodes", "2"]
+    shutil.copytree(ASSETS, "demo/data")
+    assert call(*words) == 0
+    out, err = capfd.readouterr()
+    assert "35.08 +- 0.54" in out and "ceiling" in out
+    assert "[done]" in err
+    values = json.loads(Path("demo/summary.json").read_text())
+    assert call(*words, "--json") == 0
+    assert json.loads(capfd.readouterr().out) == values
+    for name in ("learning_curve.png", "policy.gif"):
+        assert Path("demo", name).stat().st_size > 1000
+
+
+def test_paper_number_is_read_from_the_tables():
+    from smore_lit.appendix.demo import paper_score
+
+    assert paper_score("FetchReach") == {"mean": 35.08, "std": 0.54}
+
+
+def test_help_is_quick_and_lists_everything():
+    code = (
+        "import sys\n"
+        "from smore_lit.appendix.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "slow = {'torch', 'numpy', 'gymnasium', 'matplotlib'}\n"
+        "assert not slow & set(sys.modules)"
+    )
+    words = [sys.executable, "-c", code]
+    help_text = subprocess.run(
+        words, capture_output=True, text=True, check=True
+    ).stdout
+    for name in "tasks data train eval video doctor demo".split():
+        assert name in help_text
+
+
+# mistakes in words
+
+WRONG = {
+    "": "required",
+    "data": "required",
+    "trian FetchReach": "invalid choice",
+    "tasks --jsn": "unrecognized",
+    "train": "required",
+    "train FetchMoon": "unknown task",
+    "data make FetchMoon": "unknown task",
+    "data info FetchMoon": "neither a task nor a manifest",
+    "train FetchReach --size tiny --algo smoer": "unknown algorithm",
+    "train FetchReach --size tiny --set gama=1": "gama=1",
+    "train FetchReach --size tiny --set gamma": "name=value",
+    "train FetchReach --size tiny --set gamma=high": "must be float",
+    "train FetchReach --size tiny --set batch_size=1.5": "must be int",
+    "train FetchReach --size tiny --set hidden=64,": "must be tuple",
+    "train FetchReach --size tiny --set gamma=1": "gamma must",
+    "train FetchReach --size tiny --set temperature=-1": "temperature must",
+    "train FetchReach --size tiny --set learning_rate=inf": "must be float",
+    "train FetchReach --size tiny --set objective=best": "objective",
+    "train FetchReach --size tiny --set sampler=best": "sampler",
+    "train FetchReach --size tiny --set initialiser=best": "initialis",
+    "train FetchReach --size tiny --seeds 0": "1 or more",
+    "train FetchReach --size tiny --updates -5": "1 or more",
+    "train FetchReach --size tiny --updates many": "whole number",
+    "train FetchReach --size tiny --seed -1": "0 or more",
+    "train FetchReach --size tiny --eval-episodes 0": "1 or more",
+    "train FetchReach --size huge": "unknown size",
+    "train FetchReach": "make it with",
+    "train FetchReach --size tiny --root nowhere": "make it with",
+    "train FetchReach --expert-percent 101": "from 0 to 100",
+    "train FetchReach --expert-percent nan": "from 0 to 100",
+    "train FetchReach --expert-percent some": "invalid float",
+    "train FetchReach --size tiny --device tpu": "invalid choice",
+    "data make FetchReach --workers -1": "0 to",
+    "data make FetchReach --workers 1000000": "0 to",
+    "data make FetchReach --seed 0.5": "whole number",
+    "eval nowhere": "no policy",
+    "eval .": "no policy",
+    "video nowhere --out a.gif": "no policy",
+    "video nowhere": "required",
+    "video nowhere --out a.avi": ".gif or .mp4",
+    "video nowhere --out no/folder/a.gif": "no folder",
+    "demo --size huge": "unknown size",
+}
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_words(words, capfd):
+    assert WRONG[words] in refuse(capfd, *words.split())
+
+
+def test_cuda_is_refused_where_there_is_none(capfd, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    words = ["train", "FetchReach", *SMALL, "--device", "cuda"]
+    assert "no CUDA device" in refuse(capfd, *words)
+
+
+# spoiled data
+
+
+def spoil_shard(root, change, honest=True):
+    """Rewrite the first shard; `honest` also corrects the manifest."""
+    manifest = root / "FetchReach" / "tiny-10.json"
+    content = json.loads(manifest.read_text())
+    entry = content["shards"][0]
+    path = root / "FetchReach" / entry["file"]
+    data = change(path.read_bytes())
+    path.write_bytes(data)
+    if honest:
+        entry["bytes"] = len(data)
+        entry["sha256"] = hashlib.sha256(data).hexdigest()
+        manifest.write_text(json.dumps(content))
+
+
+def edited(name, edit):
+    """Return a change of shard bytes that edits one of its arrays."""
+
+    def change(data):
+        arrays = dict(np.load(io.BytesIO(data)))
+        arrays[name] = edit(arrays[name])
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        return buffer.getvalue()
+
+    return change
+
+
+def put(value):
+    def edit(array):
+        array = array.copy()
+        array.flat[3] = value
+        return array
+
+    return edit
+
+
+SPOILED = {
+    "empty": (lambda data: b"", True, ""),
+    "truncated": (lambda data: data[:-1000], False, "bytes long"),
+    "flipped": (
+        lambda data: data[:-5000] + bytes([data[-5000] ^ 1]) + data[-4999:],
+        False,
+        "checksum",
+    ),
+    "no archive": (lambda data: bytes(len(data)), True, ""),
+    "shape": (edited("actions", lambda a: a[:, :-1]), True, "expected"),
+    "dtype": (edited("actions", lambda a: a > 0), True, "expected"),
+    "NaN": (edited("observations", put(np.nan)), True, "NaN"),
+    "infinity": (edited("desired_goals", put(np.inf)), True, "NaN"),
+    "actions too large": (edited("actions", put(7.0)), True, "[-1, 1]"),
+    "other goals": (edited("achieved_goals", put(9.0)), True, "phi"),
+    "objects": (
+        edited("actions", lambda a: np.array([{}], dtype=object)),
+        True,
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_spoiled_shard(name, root, capfd):
+    change, honest, word = SPOILED[name]
+    spoil_shard(root, change, honest)
+    words = ["train", "FetchReach", *SMALL, "--root", root]
+    line = refuse(capfd, *words)
+    assert word in line and "/" in line
+    words = ["data", "info", "FetchReach", "--size", "tiny", "--root", root]
+    refuse(capfd, *words, "--verify")
+
+
+MANIFESTS = {
+    "no JSON": lambda text: text[:100],
+    "empty": lambda text: "",
+    "a list": lambda text: "[]",
+    "a number": lambda text: "3",
+    "deep": lambda text: "[" * 100_000,
+    "no keys": lambda text: '{"format": 1}',
+    "half the keys": lambda text: json.dumps(
+        {k: v for k, v in json.loads(text).items() if k != "behaviour"}
+    ),
+    "outside": lambda text: text.replace("random/epi", "../../epi"),
+    "absolute": lambda text: text.replace("random/epi", "/etc/epi"),
+    "unknown task": lambda text: text.replace('"FetchReach"', '"Moon"'),
+    "negative": lambda text: text.replace('"used": 20', '"used": -20'),
+    "too many": lambda text: text.replace('"used": 20', '"used": 2000000'),
+}
+
+
+@pytest.mark.parametrize("name", MANIFESTS)
+def test_spoiled_manifest(name, root, capfd):
+    path = root / "FetchReach" / "tiny-10.json"
+    path.write_text(MANIFESTS[name](path.read_text()))
+    assert "tiny-10.json" in refuse(capfd, "data", "info", path)
+
+
+def test_missing_shard(root, capfd):
+    shard = next((root / "FetchReach" / "random").glob("*.npz"))
+    shard.unlink()
+    refuse(capfd, "train", "FetchReach", *SMALL, "--root", root)
+
+
+def test_data_of_another_seed_are_kept(root, capfd):
+    words = ["data", "make", "FetchReach", "--size", "tiny", "--root", root]
+    assert "another --root" in refuse(capfd, *words, "--seed", "7")
+
+
+def test_data_root_is_a_file(capfd):
+    Path("data").write_text("mine")
+    words = ["data", "make", "FetchReach", "--size", "tiny"]
+    assert "data" in refuse(capfd, *words, "--workers", "0")
+
+
+# spoiled checkpoints
+
+
+class Hostile:
+    def __reduce__(self):
+        return os.mkdir, ("owned",)
+
+
+def rewritten(change):
+    """Return an edit of a checkpoint's file that edits its content."""
+    import torch
+
+    def edit(path):
+        content = torch.load(path, weights_only=True)
+        content = change(content) or content
+        torch.save(content, path)
+
+    return edit
+
+
+def described(**changes):
+    return rewritten(lambda content: content["description"].update(changes))
+
+
+def poisoned(content):
+    networks = content["networks"]
+    for name in networks:
+        if name.startswith("policy"):
+            networks[name] = networks[name] * float("nan")
+
+
+def pickled(path):
+    import pickle
+
+    path.write_bytes(pickle.dumps(Hostile()))
+
+
+CHECKPOINTS = {
+    "garbage": lambda path: path.write_bytes(b"\x80garbage" * 99),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-700]),
+    "hostile pickle": pickled,
+    "hostile archive": rewritten(lambda content: Hostile()),
+    "hostile inside": rewritten(lambda c: c.update(networks=Hostile())),
+    "other format": rewritten(lambda content: {"weights": 1}),
+    "a list": rewritten(lambda content: [1, 2]),
+    "no description": rewritten(lambda c: {k: c[k] for k in ("format",)}),
+    "flat description": rewritten(lambda c: c.update(description="x")),
+    "unknown task": described(task="FetchMoon"),
+    "no task": described(task=None),
+    "task of no name": described(task=["FetchReach"]),
+    "unknown agent": described(algorithm="smoer"),
+    "agent of no name": described(algorithm=3),
+    "bad config": described(config={"gamma": "high"}),
+    "flat config": described(config=7),
+    "other sizes": described(sizes=[25, 4, 3]),
+    "no sizes": described(sizes=None),
+    "other seeds": described(seeds=[0, 1, 2]),
+    "no seeds": described(seeds=[]),
+    "no networks": rewritten(lambda c: c.update(networks={})),
+    "odd networks": rewritten(lambda c: c.update(networks={3: 4})),
+    "no policy": rewritten(
+        lambda c: c.update(
+            networks={
+                k: v for k, v in c["networks"].items() if k[:6] != "policy"
+            }
+        )
+    ),
+    "NaN": rewritten(poisoned),
+}
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_spoiled_checkpoint(name, run, capfd):
+    CHECKPOINTS[name](run / "checkpoint.pt")
+    refuse(capfd, "eval", run, "--episodes", "1", "--workers", "0")
+    refuse(capfd, "video", run, "--out", "a.gif")
+    assert not Path("owned").exists()
+
+
+def test_checkpoint_of_another_task(tmp_path, capfd):
+    import torch
+
+    from smore_lit.learning.training import train
+    from smore_lit.learning.trajectories import as_trajectories
+
+    noise = np.random.default_rng(0).uniform(-1, 1, (4, 6, 2))
+    data = as_trajectories(noise, noise[:, 1:], noise, noise[:, 0])
+    train(data, out="other", updates=1, seeds=1, device="cpu")
+    path = Path("other/checkpoint.pt")
+    content = torch.load(path, weights_only=True)
+    content["description"]["task"] = "FetchReach"
+    torch.save(content, path)
+    assert "another task" in refuse(capfd, "eval", "other")
+
+
+# spoiled runs and places
+
+
+def retrain(run, *words):
+    return ["train", "FetchReach", *SMALL, "--updates", "4", "--out", run] + [
+        *words
+    ]
+
+
+RUNS = {
+    "other seeds": (lambda run: None, ["--seeds", "3"]),
+    "other updates": (lambda run: None, ["--updates", "9"]),
+    "other setting": (lambda run: None, ["--set", "gamma=0.9"]),
+    "no JSON": (lambda run: (run / "config.json").write_text("{"), []),
+    "config a list": (lambda run: (run / "config.json").write_text("[]"), []),
+    "broken scores": (
+        lambda run: (run / "scores.csv").write_text("a,b\n1\n2,3\n"),
+        [],
+    ),
+    "other checkpoint": (
+        lambda run: described(seeds=[5, 6])(run / "checkpoint.pt"),
+        [],
+    ),
+    "damaged checkpoint": (
+        lambda run: (run / "checkpoint.pt").write_bytes(b"PK"),
+        [],
+    ),
+    "summary no JSON": (lambda run: (run / "summary.json").write_text("{"), []),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_spoiled_run(name, run, capfd):
+    spoil, words = RUNS[name]
+    spoil(run)
+    refuse(capfd, *retrain(run, *words))
+
+
+def test_out_is_a_file(capfd):
+    Path("mine").write_text("mine")
+    assert "mine" in refuse(capfd, *retrain("mine"))
+    assert "mine" in refuse(capfd, *retrain("mine/run"))
+
+
+def test_score_file_cannot_be_written(run, capfd):
+    words = ["eval", run, "--episodes", "1", "--workers", "0", "--out"]
+    assert "no folder" in refuse(capfd, *words, "no/folder/a.csv")
+    Path("a.csv").mkdir()
+    refuse(capfd, *words, "a.csv")
+
+
+def test_film_cannot_be_written(run, capfd):
+    Path("a.gif").mkdir()
+    refuse(capfd, "video", run, "--drawing", "--out", "a.gif")
+    assert Path("a.gif").is_dir()
+
+
+def test_divergence_is_one_line(capfd):
+    words = retrain("run", "--set", "coefficient=1e38", "--updates", "20")
+    changed = [f"run/{n}" for n in ("config.json", "scores.csv")]
+    assert "not finite" in refuse(capfd, *words, changed=changed)
+
+
+def test_missing_package_is_one_line(run, capfd, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    line = refuse(capfd, "video", run, "--drawing", "--out", "a.gif")
+    assert "pip install" in line
+
+
+def test_failing_worker_is_one_line(run, capfd, monkeypatch):
+    Path("fake").mkdir()
+    Path("fake/gymnasium.py").write_text("raise ImportError('no\\nluck')")
+    monkeypatch.syspath_prepend(str(Path("fake").absolute()))
+    words = ["eval", run, "--episodes", "1", "--workers", "1"]
+    assert "worker 1 of 1 failed" in refuse(capfd, *words)
+
+
+# interruptions
+
+
+def test_interrupted_write_keeps_the_old_file(run, capfd, monkeypatch):
+    Path("a.csv").write_text("old")
+
+    def interrupt(*paths):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    words = ["eval", run, "--episodes", "1", "--workers", "0"]
+    line = refuse(capfd, *words, "--out", "a.csv", code=130)
+    assert "interrupted" in line
+
+
+def test_interrupted_training_goes_on(trained, capfd):
+    words = retrain("run", "--updates", "2000", "--eval-every", "2000")
+    words = [str(word) for word in words]
+    process = subprocess.Popen(
+        [*CLI, *words], stderr=subprocess.PIPE, text=True
+    )
+    while not Path("run/metrics.csv").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.count("\n") == 1 and "goes on" in err
+    assert not Path("run/summary.json").exists()
+    assert answer(capfd, *words)["updates"] == 2000
+    words[words.index("run")] = "whole"
+    assert answer(capfd, *words)["updates"] == 2000
+    for name in ("scores.csv", "metrics.csv"):
+        one, other = (Path(d, name).read_bytes() for d in ("run", "whole"))
+        assert one == other
+
+
+# full disks
+
+
+def refuse_in_process(words, limit=None, **options):
+    """Run the words in a process that may write `limit` bytes per file."""
+
+    def fill_disk():
+        if limit:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    result = subprocess.run(
+        [*CLI, *map(str, words)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=fill_disk,
+        **options,
+    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert "space" in result.stderr
+    return result.stderr
+
+
+def test_full_standard_output():
+    with open("/dev/full", "w") as full:
+        refuse_in_process(["tasks"], stdout=full)
+
+
+def test_full_disk_while_training(run):
+    before = snapshot(run)
+    (run / "checkpoint.pt").unlink()
+    (run / "summary.json").unlink()
+    refuse_in_process(retrain(run), limit=10_000)
+    after = snapshot(run)
+    assert before[f"{run}/config.json"] == after[f"{run}/config.json"]
+    assert f"{run}/checkpoint.pt" not in after
+    assert not [name for name in after if "/." in name]
+
+
+def test_full_disk_while_making_data(root):
+    first, *_, last = sorted((root / "FetchReach" / "random").glob("*.npz"))
+    last.unlink()
+    before = snapshot(root)
+    words = ["data", "make", "FetchReach", "--size", "tiny", "--root", root]
+    refuse_in_process([*words, "--workers", "0"], limit=10_000)
+    assert snapshot(root) == before
+
+
+def test_full_disk_while_filming(run):
+    Path("a.gif").write_text("old")
+    words = ["video", run, "--drawing", "--out", "a.gif"]
+    refuse_in_process(words, limit=10_000)
+    assert Path("a.gif").read_text() == "old"
