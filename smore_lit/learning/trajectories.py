@@ -245,8 +245,8 @@ class ReleasedSampler(Sampler):
     Takes the arguments of `Sampler`.
 
     Raises:
-        ValueError: also when the episodes differ in length, are shorter than
-            3 transitions, or are too few for one of them to be drawn.
+        ValueError: also when the episodes differ in length, have fewer than
+            3 transitions, or when there is only one, which is never drawn.
 
     Source: the public repository of Sikchi et al. (2024), commit 68e59de.
     """
@@ -260,31 +260,28 @@ class ReleasedSampler(Sampler):
         tolerance: float = 0.0,
     ):
         super().__init__(trajectories, hindsight, tolerance)
+        _check_level(trajectories)
         episodes, self.horizon = trajectories.actions.shape[:2]
         self.drawn = self.horizon * episodes // (self.horizon + 1)
-        alike = bool((trajectories.lengths == self.horizon).all())
-        if not alike or self.horizon < 3 or self.drawn < 1:
-            raise ValueError(
-                "the released sampler needs two or more episodes of one"
-                " length, at least 3: set sampler=corrected"
-            )
-        gap = trajectories.achieved_goals - trajectories.desired_goals[:, None]
-        near = gap[:, :-1].norm(dim=-1) <= tolerance
-        self.rows = near.flatten().nonzero()[:, 0]
+        desired = trajectories.desired_goals
+        self.desired = desired.repeat_interleave(trajectories.lengths, 0)
+        self.achieved = trajectories.achieved_goals[:, :-1].flatten(0, 1)
+        gap = (self.achieved - self.desired).norm(dim=-1)
+        self.rows = (gap <= tolerance).nonzero()[:, 0]
 
     def __call__(self, uniforms: Tensor) -> tuple[Batch, Batch]:
         """Map uniforms in [0, 1), (N, B, columns) float64, to rho and q."""
         u = uniforms.unbind(dim=-1)
         row, future = self._rows(*u[:3])
         relabel = (u[3] < self.hindsight)[..., None]
-        goal = torch.where(relabel, self._achieved(future), self._desired(row))
+        goal = torch.where(relabel, self.achieved[future], self.desired[row])
         rho = self._take(row, goal)
         _, row = self._rows(*u[4:7])
-        goal = self._achieved(row)
+        goal = self.achieved[row]
         if len(self.rows):
             relabel = u[7] < self.hindsight
             hit = self.rows[(u[8] * len(self.rows)).long()]
-            goal = torch.where(relabel[..., None], goal, self._desired(hit))
+            goal = torch.where(relabel[..., None], goal, self.desired[hit])
             row = torch.where(relabel, row, hit)
         return rho, self._take((row - 1) % self.count, goal)
 
@@ -293,15 +290,19 @@ class ReleasedSampler(Sampler):
         row = (u_episode * self.drawn).long() * self.horizon + step
         return row, row + 1 + (u_future * (self.horizon - 2 - step)).long()
 
-    def _achieved(self, row: Tensor) -> Tensor:
-        episode, step = row // self.horizon, row % self.horizon
-        return self.data.achieved_goals[episode, step]
-
-    def _desired(self, row: Tensor) -> Tensor:
-        return self.data.desired_goals[row // self.horizon]
-
     def _take(self, row: Tensor, goals: Tensor) -> Batch:
         return take(self.data, row // self.horizon, row % self.horizon, goals)
+
+
+# book/learning/trajectories.md, section "The released sampler"
+def _check_level(trajectories: Trajectories) -> None:
+    episodes, horizon = trajectories.actions.shape[:2]
+    level = bool((trajectories.lengths == horizon).all())
+    if not level or horizon < 3 or episodes < 2:
+        raise ValueError(
+            "the released sampler needs two or more episodes of one"
+            " length, at least 3: set sampler=corrected"
+        )
 
 
 SAMPLERS = {"corrected": Sampler, "released": ReleasedSampler}
