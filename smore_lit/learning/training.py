@@ -10,10 +10,12 @@ __all__ = [
     "Run",
     "sizes_of",
     "fingerprint",
-    "start_run",
     "batch_seed",
-    "train",
+    "start_run",
     "step",
+    "train",
+    "choose_device",
+    "check_finite",
     "Log",
     "SCORE_COLUMNS",
     "score_rows",
@@ -21,6 +23,8 @@ __all__ = [
     "setting_of",
     "versions",
     "summarise",
+    "write_summary",
+    "read_summary",
     "count_flops",
 ]
 
@@ -30,8 +34,10 @@ import copy
 import dataclasses
 import hashlib
 import json
+import math
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -63,7 +69,7 @@ from smore_lit.learning.evaluation import (
     evaluate,
     interval,
 )
-from smore_lit.learning.files import Table, read_table, write_atomic
+from smore_lit.learning.files import Table, read_table, sweep, write_atomic
 from smore_lit.learning.rollouts import Rollouts
 from smore_lit.learning.scaling import fit_scaler
 from smore_lit.learning.trajectories import (
@@ -83,10 +89,10 @@ class Plan:
         ValueError: a count that is out of its range.
     """
 
-    updates: int = 5_000  # optimisation steps
+    updates: int = 2_000  # optimisation steps
     seeds: int = 3  # how many, trained together
     seed: int = 0  # the first of them
-    eval_every: int = 1_000  # updates between evaluations
+    eval_every: int = 500  # updates between evaluations
     eval_episodes: int = 50  # per seed and evaluation
     eval_seed: int = 0  # which episodes
     log_every: int = 100  # updates between rows of metrics.csv
@@ -96,9 +102,13 @@ class Plan:
         for name, value in dataclasses.asdict(self).items():
             least = 0 if name in ("seed", "eval_seed") else 1
             if type(value) is not int or value < least:
-                raise ValueError(
-                    f"{name} must be a whole number, {least} or more, got {value!r}"
-                )
+                due = f"a whole number, {least} or more"
+                raise ValueError(f"{name} must be {due}, got {value!r}")
+
+    @property
+    def all_seeds(self) -> tuple[int, ...]:
+        """Return the random seeds, one for each index of the seed axis."""
+        return tuple(range(self.seed, self.seed + self.seeds))
 
 
 # book/learning/training.md, section "What makes a run"
@@ -131,32 +141,27 @@ class Run:
     @property
     def seeds(self) -> tuple[int, ...]:
         """Return the random seeds, one for each index of the seed axis."""
-        return tuple(range(self.plan.seed, self.plan.seed + self.plan.seeds))
+        return self.plan.all_seeds
 
-    @property
-    def sizes(self) -> Sizes:
-        """Return the sizes of observation, action and goal."""
-        return sizes_of(self.sampler.data)
-
-    @property
-    def policy(self) -> Policy:
-        """Return the policy as it stands now."""
-        networks, description = self.state.networks, self.describe()
-        return Policy(
-            self.agent, self.config, self.sizes, networks, self.seeds, description
-        )
-
-    def describe(self) -> dict:
+    @cached_property
+    def description(self) -> dict:
         """Return what tells this run from any other, as plain values."""
         return describe(
             self.agent,
             self.config,
-            self.sizes,
+            sizes_of(self.sampler.data),
             self.seeds,
             task=self.task.name if self.task else None,
             plan=dataclasses.asdict(self.plan),
             data=fingerprint(self.sampler.data),
         )
+
+    @property
+    def policy(self) -> Policy:
+        """Return the policy as it stands now."""
+        sizes, networks = sizes_of(self.sampler.data), self.state.networks
+        known = self.agent, self.config, sizes, networks, self.seeds
+        return Policy(*known, self.description)
 
 
 # book/learning/training.md, section "What makes a run"
@@ -179,6 +184,12 @@ def fingerprint(trajectories: Trajectories) -> str:
     return digest.hexdigest()
 
 
+# book/learning/training.md, section "Four streams of chance"
+def batch_seed(seed: int) -> int:
+    """Return the seed of a run's batches, apart from that of its weights."""
+    return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
+
+
 # book/learning/training.md, section "Starting a run, or finding one"
 def start_run(
     trajectories: Trajectories,
@@ -196,58 +207,95 @@ def start_run(
             another run.
         OSError: `directory` cannot be written.
     """
-    sizes = sizes_of(trajectories)
+    sizes, seeds = sizes_of(trajectories), plan.all_seeds
     if task is not None:
         due = Sizes(task.observation_size, task.action_size, task.goal_size)
         if due != sizes:
-            raise ValueError(f"the data have {sizes}, but {task.name} needs {due}")
+            raise ValueError(
+                f"the data have {sizes}, but {task.name} needs {due}"
+            )
     if config.sampler not in SAMPLERS:
         known = ", ".join(SAMPLERS)
         raise ValueError(f"unknown sampler {config.sampler!r}; known: {known}")
+    tolerance = task.threshold if task else 0.0
     sampler = SAMPLERS[config.sampler](
-        trajectories.to(device), config.hindsight, task.threshold if task else 0.0
+        trajectories.to(device), config.hindsight, tolerance
     )
-    seeds = range(plan.seed, plan.seed + plan.seeds)
     state = create_state(agent, config, sizes, seeds, device)
     if config.standardise:
         fit_scaler(state.networks["scaler"], sampler.data)
-    generators = [torch.Generator(device).manual_seed(batch_seed(s)) for s in seeds]
+    generators = [
+        torch.Generator(device).manual_seed(batch_seed(seed)) for seed in seeds
+    ]
     run = Run(agent, config, plan, task, state, sampler, generators, directory)
     if directory is not None:
         _claim(run)
     return run
 
 
-def batch_seed(seed: int) -> int:
-    """Return the seed of a run's batches, apart from that of its weights."""
-    return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
-
-
 # book/learning/training.md, section "Starting a run, or finding one"
 def _claim(run: Run) -> None:
-    run.directory.mkdir(parents=True, exist_ok=True)
-    path, wanted = run.directory / "config.json", run.describe()
+    folder, wanted = run.directory, run.description
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep(folder)
+    path = folder / "config.json"
     if path.exists():
-        try:
-            found = dict(json.loads(path.read_text()))
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{path} is damaged: choose another folder"
-            ) from None
-        if found != wanted:
-            keys = [k for k in wanted if found.get(k) != wanted[k]]
-            raise ValueError(
-                f"{run.directory} holds another run (differs in {', '.join(keys)}):"
-                " choose another folder or delete it"
-            )
+        _compare(folder, _read_json(path), wanted)
     else:
         write_atomic(path, json.dumps(wanted, indent=2) + "\n")
-    checkpoint = run.directory / "checkpoint.pt"
+    checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         content = read_checkpoint(checkpoint)
-        if content["description"] != wanted:
-            raise ValueError(f"{checkpoint} belongs to another run: delete it")
+        _compare(folder, content.get("description") or {}, wanted)
         restore(content, run.state, run.generators)
+
+
+def _compare(folder: Path, found: dict, wanted: dict) -> None:
+    keys = [key for key in wanted if found.get(key) != wanted[key]]
+    if keys:
+        raise ValueError(
+            f"{folder} holds another run (differs in {', '.join(keys)}):"
+            " choose another folder or delete it"
+        )
+
+
+def _read_json(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is damaged: choose another folder")
+    return found
+
+
+# book/learning/training.md, section "The loop"
+def step(run: Run) -> dict[str, torch.Tensor]:
+    """Draw one batch and take one update; return measurements, each (N,)."""
+    uniforms = draw_uniforms(
+        run.generators, run.config.batch_size, run.sampler.columns
+    )
+    rho, q = run.sampler(uniforms)
+    return update(run.agent, run.config, run.state, rho, q, run.plan.updates)
+
+
+def _loop(run: Run, log: "Log", progress: bool) -> None:
+    plan, state, began = run.plan, run.state, time.perf_counter()
+    first, last = state.updates, plan.updates
+    options = dict(disable=not progress, unit="update")
+    with tqdm(total=last, initial=first, **options) as bar:
+        while state.updates < last:
+            measured = step(run)
+            done = state.updates
+            bar.update()
+            for every, act in (
+                (plan.log_every, log.measure),
+                (plan.eval_every, log.evaluate),
+                (plan.checkpoint_every, log.save),
+            ):
+                if done % every == 0 or done == last:
+                    act(measured)
+    log.finish(state.updates - first, time.perf_counter() - began)
 
 
 # book/learning/training.md, section "The loop"
@@ -267,7 +315,9 @@ def train(
     Args:
         trajectories: the data.
         algorithm: name of an agent, or an `Agent` of your own.
-        task: where to evaluate; None trains without evaluation.
+        task: where to evaluate; None trains without evaluation and, as no
+            threshold is known then, draws goals by hindsight and by exact
+            hits only.
         out: folder for config.json, metrics.csv, scores.csv, checkpoint.pt
             and summary.json; a finished run there is returned at once, an
             interrupted one goes on to the same bits (on CPU).
@@ -286,7 +336,7 @@ def train(
         FloatingPointError: a loss became NaN or infinite.
     """
     agent = find_agent(algorithm)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose_device(device)
     directory = None if out is None else Path(out)
     config = make_config(agent, **(settings or {}))
     try:
@@ -300,43 +350,44 @@ def train(
 
 
 # book/learning/training.md, section "The loop"
-def _loop(run: Run, log: "Log", progress: bool) -> None:
-    plan, state, began = run.plan, run.state, time.perf_counter()
-    first = state.updates
-    bar = tqdm(
-        total=plan.updates, initial=first, disable=not progress, unit="update"
-    )
-    with bar:
-        while state.updates < plan.updates:
-            measured = step(run)
-            done = state.updates
-            bar.update()
-            if done % plan.log_every == 0 or done == plan.updates:
-                log.measure(measured)
-            if done % plan.eval_every == 0 or done == plan.updates:
-                log.evaluate()
-            if done % plan.checkpoint_every == 0 or done == plan.updates:
-                log.save()
-    log.finish(state.updates - first, time.perf_counter() - began)
+def choose_device(name: str | None = None) -> str:
+    """Return `name` if this machine has that device; the best, without one.
+
+    Raises:
+        ValueError: no such device here.
+    """
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+        torch.Generator(name)
+    except (AssertionError, RuntimeError):
+        raise ValueError(f"no device {name!r} here: choose cpu") from None
+    return name
 
 
-def step(run: Run) -> dict[str, torch.Tensor]:
-    """Draw one batch and take one update; return measurements, each (N,)."""
-    uniforms = draw_uniforms(
-        run.generators, run.config.batch_size, run.sampler.columns
-    )
-    rho, q = run.sampler(uniforms)
-    return update(run.agent, run.config, run.state, rho, q, run.plan.updates)
+# book/learning/training.md, section "What a run writes"
+def check_finite(measured: dict[str, torch.Tensor], updates: int) -> None:
+    """Raise FloatingPointError if any measurement is NaN or infinite."""
+    for name, values in measured.items():
+        if not bool(values.isfinite().all()):
+            raise FloatingPointError(
+                f"{name} is not finite after {updates} updates:"
+                " lower learning_rate or look at the data"
+            )
 
 
 # book/learning/training.md, section "What a run writes"
 class Log:
-    """Write what a run measures; a context that closes its simulators."""
+    """Write what a run measures; a context that closes its simulators.
+
+    Rows beyond the update at which the run starts come from a killed process
+    and are dropped.
+    """
 
     def __init__(self, run: Run, workers: int):
         self.run, self.workers, self.rollouts = run, workers, None
-        self.start = run.state.updates  # rows beyond it are from a killed run
-        self.spent = 0.0  # seconds of evaluation
+        self.start, self.spent = run.state.updates, 0.0
         self.metrics = self.table = None
         if run.directory is not None and run.task is not None:
             path = run.directory / "scores.csv"
@@ -344,66 +395,57 @@ class Log:
             run.scores += [parse_score(row) for row in read_table(path)]
 
     def measure(self, measured: dict[str, torch.Tensor]) -> None:
-        """Append one row per seed to metrics.csv; stop at a broken number."""
+        """Append one row per seed to metrics.csv."""
         run = self.run
-        values = {name: value.tolist() for name, value in measured.items()}
-        for name, numbers in values.items():
-            if not np.isfinite(numbers).all():
-                raise FloatingPointError(
-                    f"{name} is not finite after {run.state.updates} updates:"
-                    " lower learning_rate or look at the data"
-                )
+        check_finite(measured, run.state.updates)
         if run.directory is None:
             return
         if self.metrics is None:
-            path, columns = run.directory / "metrics.csv", ["updates", "seed", *values]
-            self.metrics = Table(path, columns, self.start)
+            path, columns = run.directory / "metrics.csv", ["updates", "seed"]
+            self.metrics = Table(path, [*columns, *measured], self.start)
+        values = {name: value.tolist() for name, value in measured.items()}
         self.metrics.append(
             {"updates": run.state.updates, "seed": seed}
             | {name: numbers[index] for name, numbers in values.items()}
             for index, seed in enumerate(run.seeds)
         )
 
-    def evaluate(self) -> None:
+    def evaluate(self, measured: dict[str, torch.Tensor]) -> None:
         """Play the evaluation episodes; append one row per seed."""
         run, plan = self.run, self.run.plan
         if run.task is None:
             return
+        check_finite(measured, run.state.updates)
         began = time.perf_counter()
         if self.rollouts is None:
             slots = count_slots(plan.seeds, plan.eval_episodes)
             self.rollouts = Rollouts(run.task.make, slots, self.workers)
-        scores = evaluate(
-            run.task,
-            run.policy,
-            run.seeds,
-            plan.eval_episodes,
-            plan.eval_seed,
-            rollouts=self.rollouts,
-        )
+        options = plan.eval_episodes, plan.eval_seed, 0, self.rollouts
+        scores = evaluate(run.task, run.policy, run.seeds, *options)
         rows = score_rows(run, scores)
         run.scores += rows
         if self.table is not None:
             self.table.append(rows)
         self.spent += time.perf_counter() - began
 
-    def save(self) -> None:
+    def save(self, measured: dict[str, torch.Tensor]) -> None:
         """Write the checkpoint."""
         run = self.run
+        check_finite(measured, run.state.updates)
         if run.directory is not None:
             path = run.directory / "checkpoint.pt"
-            save_checkpoint(path, run.state, run.generators, run.describe())
+            save_checkpoint(path, run.state, run.generators, run.description)
 
     def finish(self, updates: int, seconds: float) -> None:
         """Write summary.json, unless the run was finished before."""
         run = self.run
         path = run.directory / "summary.json" if run.directory else None
         if updates == 0 and path is not None and path.exists():
-            run.summary = json.loads(path.read_text())
+            run.summary = read_summary(path)
             return
         run.summary = summarise(run, updates, seconds, self.spent)
         if path is not None:
-            write_atomic(path, json.dumps(run.summary, indent=2) + "\n")
+            write_summary(path, run.summary)
 
     def __enter__(self):
         return self
@@ -445,12 +487,12 @@ def score_rows(run: Run, scores: dict[str, np.ndarray]) -> list[dict]:
 
 def parse_score(row: dict[str, str]) -> dict:
     """Turn the text of a row of scores.csv back into its values."""
-    kinds = dict.fromkeys(METRICS, float) | dict.fromkeys(
-        ("seed", "updates", "episodes"), int
-    )
+    kinds = dict.fromkeys(METRICS, float)
+    kinds |= dict.fromkeys(("seed", "updates", "episodes"), int)
     return {name: kinds.get(name, str)(value) for name, value in row.items()}
 
 
+# book/learning/training.md, section "What a run writes"
 def setting_of(config: AgentConfig) -> str:
     """Return the hyperparameters that are not default, or "default"."""
     default = type(config)()
@@ -474,7 +516,9 @@ def versions() -> str:
 
 
 # book/learning/training.md, section "What a run writes"
-def summarise(run: Run, updates: int, seconds: float, evaluating: float) -> dict:
+def summarise(
+    run: Run, updates: int, seconds: float, evaluating: float
+) -> dict:
     """Return what summary.json holds.
 
     Args:
@@ -500,6 +544,31 @@ def summarise(run: Run, updates: int, seconds: float, evaluating: float) -> dict
     }
 
 
+# book/learning/training.md, section "What a run writes"
+def write_summary(path: Path, summary: dict) -> None:
+    """Write a summary as JSON; NaN becomes null."""
+    scores = {
+        name: {k: None if math.isnan(v) else v for k, v in score.items()}
+        for name, score in summary["scores"].items()
+    }
+    content = json.dumps(summary | {"scores": scores}, indent=2)
+    write_atomic(path, content + "\n")
+
+
+def read_summary(path: Path) -> dict:
+    """Read a summary that `write_summary` wrote; null becomes NaN."""
+    try:
+        summary = json.loads(path.read_bytes())
+        scores = {
+            name: {k: math.nan if v is None else v for k, v in score.items()}
+            for name, score in summary["scores"].items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ValueError(f"{path} is damaged: delete it") from None
+    return summary | {"scores": scores}
+
+
+# book/learning/training.md, section "What a run writes"
 def count_flops(run: Run) -> int:
     """Count the floating-point operations of one update's matrix products."""
     trial = dataclasses.replace(
