@@ -509,7 +509,10 @@ RUNS = {
         lambda run: (run / "checkpoint.pt").write_bytes(b"PK"),
         [],
     ),
-    "summary no JSON": (lambda run: (run / "summary.json").write_text("{"), []),
+    "summary no JSON": (
+        lambda run: (run / "summary.json").write_text("{"),
+        [],
+    ),
 }
 
 

@@ -228,7 +228,9 @@ def describe_data(path: Path, manifest: dict) -> Answer:
                 cells = (f"{x:.3f}" for x in numbers[half])
                 rows.append((f"{half}, {label}", *cells))
     counts = ", ".join(f"{n} {h}" for h, n in manifest["episodes"].items())
-    head = f"{path}: {manifest['task']}, {counts} episodes"
+    shipped = path.resolve().is_relative_to(assets().resolve())
+    place = f"{path.name} of the package" if shipped else path
+    head = f"{place}: {manifest['task']}, {counts} episodes"
     made = ", ".join(f"{k} {v}" for k, v in manifest["versions"].items())
     text = f"{head}\n{align(rows)}\nmade with {made}"
     return Answer({"manifest": path, **manifest}, text)

@@ -30,8 +30,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 import smore_lit
 from smore_lit.appendix.figures import COLOURS, use_style
 from smore_lit.benchmark.datasets import (
@@ -42,7 +40,7 @@ from smore_lit.benchmark.datasets import (
 )
 from smore_lit.benchmark.pictures import record, save_gif
 from smore_lit.benchmark.tasks import Task, load_task
-from smore_lit.learning.evaluation import DISCOUNTS, score_episodes
+from smore_lit.learning.evaluation import score_episodes
 from smore_lit.learning.files import write_atomic
 from smore_lit.learning.training import Run, train
 from smore_lit.learning.trajectories import as_trajectories
@@ -58,13 +56,15 @@ def paper_score(task: str, algorithm: str = "SMORe") -> dict | None:
     path = root / "results" / "paper_tables.csv"
     if not path.exists():
         return None
-    wanted = ("table1", task, algorithm, "10")
+    wanted = {
+        "table": "table1",
+        "task": task,
+        "algorithm": algorithm,
+        "expert_percent": "10",
+    }
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
-            cell = tuple(
-                row[k] for k in ("table", "task", "algorithm", "expert_percent")
-            )
-            if cell == wanted:
+            if wanted.items() <= row.items():
                 return {k: float(row[k]) for k in ("mean", "std")}
     return None
 
@@ -140,7 +140,8 @@ def write_note(run: Run) -> str:
     )
     paper = paper_score(run.task.name)
     if paper and paper["mean"] > ceiling(0.98, run.task.horizon):
-        text += "\nThe paper's score exceeds the ceiling at 0.98: it is one at 0.99."
+        text += "\nThe paper's score is above the ceiling at 0.98,"
+        text += " so it was counted at 0.99."
     return text
 
 
