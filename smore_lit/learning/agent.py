@@ -100,8 +100,8 @@ def make_config(agent: "Agent", **settings) -> AgentConfig:
             value = float(value)
         if kind is tuple and isinstance(value, list):
             value = tuple(value)
-        whole = kind is not tuple or all(type(v) is int for v in value)
-        if type(value) is not kind or not whole:
+        parts = value if type(value) is tuple else ()
+        if type(value) is not kind or any(type(v) is not int for v in parts):
             due = "a list of whole numbers" if kind is tuple else kind.__name__
             raise ValueError(f"{name} must be {due}, got {value!r}")
         values[name] = value

@@ -114,13 +114,16 @@ def check_archive(path: Path) -> int:
     """Return the size of an archive in bytes; refuse one that claims more.
 
     Raises:
-        ValueError: not a whole archive, or one that unfolds.
+        ValueError: one that unfolds, or has a part with a wrong checksum.
+        zipfile.BadZipFile: not a whole archive.
     """
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         claimed = sum(entry.file_size for entry in archive.infolist())
-    if claimed > size:
-        raise ValueError(f"it claims {claimed} bytes in a file of {size}")
+        if claimed > size:
+            raise ValueError(f"it claims {claimed} bytes in a file of {size}")
+        if broken := archive.testzip():
+            raise ValueError(f"the checksum of {broken} is wrong")
     return size
 
 

@@ -1,0 +1,204 @@
+"""The protocol: what every agent must keep, and the one update for all."""
+
+import copy
+import math
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import nn
+
+from smore_lit.learning.agent import (
+    Agent,
+    AgentConfig,
+    Sizes,
+    cosine,
+    create_state,
+    find_agent,
+    list_agents,
+    make_config,
+    move,
+    update,
+)
+from smore_lit.learning.smore import SMORE
+from smore_lit.learning.trajectories import Batch
+
+SIZES = Sizes(5, 2, 3)
+SMALL = dict(hidden=(16, 16), batch_size=8)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def batches(seeds, seed=0, size=8):
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.randn(seeds, size, *shape, generator=generator)
+
+    def batch():
+        return Batch(draw(5), draw(2).tanh(), draw(5), draw(3))
+
+    return batch(), batch()
+
+
+def started(agent=SMORE, seeds=(0, 1, 2), **settings):
+    config = make_config(agent, **{**SMALL, **settings})
+    return config, create_state(agent, config, SIZES, seeds)
+
+
+@pytest.mark.parametrize(
+    "settings, reason",
+    [
+        (dict(gama=0.9), "no setting 'gama'; known: gamma, "),
+        (dict(gamma=1.0), r"gamma must be in \[0, 1\)"),
+        (dict(gamma=float("nan")), "gamma"),
+        (dict(gamma="0.9"), "gamma must be float, got '0.9'"),
+        (dict(batch_size=0), "batch_size must be 1 or more"),
+        (dict(batch_size=2.5), "batch_size must be int"),
+        (dict(batch_size=True), "batch_size must be int"),
+        (dict(hidden=()), "hidden must be one or more widths"),
+        (dict(hidden=[16, 0]), "hidden must be"),
+        (dict(hidden=[16.0]), "hidden must be a list of whole numbers"),
+        (dict(hidden=16), "hidden must be a list of whole numbers"),
+        (dict(learning_rate=0), "learning_rate must be in"),
+        (dict(learning_rate=float("inf")), "learning_rate"),
+        (dict(polyak=0.0), "polyak must be in"),
+        (dict(hindsight=1.5), "hindsight must be in"),
+    ],
+)
+def test_bad_settings_are_one_line(settings, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        make_config(SMORE, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_lists_and_whole_numbers_are_welcome():
+    config = make_config(SMORE, hidden=[8, 8], gamma=0, polyak=1)
+    assert config.hidden == (8, 8)
+    assert type(config.gamma) is float and type(config.polyak) is float
+
+
+@pytest.mark.parametrize("name", list_agents())
+def test_every_agent_keeps_the_protocol(name):
+    agent = find_agent(name)
+    config, state = started(agent)
+    for parameter in state.networks.parameters():
+        assert parameter.shape[0] == 3
+    assert set(agent.targets) <= set(state.networks)
+    assert set(agent.cosine) <= set(state.networks)
+    assert not any(p.requires_grad for p in state.targets.parameters())
+    rho, q = batches(3)
+    losses, info = agent.losses(config, state.networks, state.targets, rho, q)
+    for key, value in {**losses, **info}.items():
+        assert value.shape == (3,), key
+        assert value.isfinite().all(), key
+    actions = agent.act(state.networks, rho.observations, rho.goals)
+    assert actions.shape == (3, 8, 2)
+
+
+@pytest.mark.parametrize("name", list_agents())
+def test_every_loss_moves_its_own_network_and_seed_only(name):
+    agent = find_agent(name)
+    config, state = started(agent)
+    named = dict(state.networks.named_parameters())
+    losses, _ = agent.losses(
+        config, state.networks, state.targets, *batches(3)
+    )
+    for key, loss in losses.items():
+        gradients = torch.autograd.grad(
+            loss[1], named.values(), retain_graph=True, allow_unused=True
+        )
+        moved = set()
+        for parameter, gradient in zip(named, gradients, strict=True):
+            if gradient is not None and gradient.abs().sum() > 0:
+                moved.add(parameter.split(".")[0])
+                assert (gradient[[0, 2]] == 0).all(), (key, parameter)
+        assert moved == {key.removeprefix("loss_")}
+
+
+def test_one_step_reads_the_parameters_from_before():
+    config, state = started()
+    apart = copy.deepcopy(state)
+    rho, q = batches(3)
+    update(SMORE, config, state, rho, q, 10)
+    losses, _ = SMORE.losses(config, apart.networks, apart.targets, rho, q)
+    for key, loss in losses.items():
+        parameters = list(
+            apart.networks[key.removeprefix("loss_")].parameters()
+        )
+        gradients = torch.autograd.grad(
+            loss.sum(), parameters, retain_graph=True
+        )
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+    torch.optim.Adam(
+        apart.networks.parameters(), lr=config.learning_rate, foreach=True
+    ).step()
+    for (name, a), b in zip(
+        state.networks.named_parameters(),
+        apart.networks.parameters(),
+        strict=True,
+    ):
+        assert torch.equal(a, b), name
+
+
+def test_rates_fall_only_where_the_agent_says():
+    config, state = started()
+    for done in range(5):
+        update(SMORE, config, state, *batches(3, done), 4)
+        rates = {g["name"]: g["lr"] for g in state.optimiser.param_groups}
+        factor = (1 + math.cos(math.pi * min(done / 4, 1))) / 2
+        assert rates.pop("policy") == pytest.approx(3e-4 * factor, abs=1e-12)
+        assert set(rates.values()) == {3e-4}
+    assert state.updates == 5
+    assert cosine(0, 0) == 1.0 and cosine(1, 2) == pytest.approx(0.5)
+
+
+def test_targets_follow_at_their_step():
+    old, new = nn.Linear(2, 1), nn.Linear(2, 1)
+    nn.init.constant_(old.weight, 1.0), nn.init.constant_(new.weight, 3.0)
+    move(old, new, 0.25)
+    assert (old.weight == 1.5).all() and (new.weight == 3.0).all()
+    config, state = started(polyak=1.0)
+    update(SMORE, config, state, *batches(3), 10)
+    for a, b in zip(
+        state.targets["score"].parameters(),
+        state.networks["score"].parameters(),
+        strict=True,
+    ):
+        assert torch.equal(a, b)
+
+
+def test_names_and_seeds():
+    assert find_agent("smore") is SMORE and find_agent(SMORE) is SMORE
+    with pytest.raises(ValueError, match="unknown algorithm 'x'; known: .*sm"):
+        find_agent("x")
+    with pytest.raises(ValueError, match="at least one seed"):
+        started(seeds=())
+
+
+@dataclass(frozen=True)
+class Nothing(AgentConfig):
+    step: float = 1.0
+
+
+def test_an_agent_of_ones_own_is_data_and_three_functions():
+    def init(config, sizes, seeds):
+        layer = nn.Module()
+        layer.weight = nn.Parameter(torch.zeros(seeds, 1))
+        return nn.ModuleDict({"pull": layer})
+
+    def losses(config, networks, targets, rho, q):
+        weight = networks["pull"].weight[:, 0]
+        return {"loss_pull": (weight - config.step).square()}, {}
+
+    own = Agent("own", Nothing, init, (), (), losses, act=None)
+    config = make_config(own, step=2, learning_rate=0.5)
+    state = create_state(own, config, SIZES, [0, 1])
+    measured = update(own, config, state, *batches(2), 10)
+    assert measured["loss_pull"].tolist() == [4.0, 4.0]
+    weights = state.networks["pull"].weight.flatten().tolist()
+    assert weights == pytest.approx([0.5, 0.5])  # Adam's first step is lr
