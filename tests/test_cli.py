@@ -155,6 +155,16 @@ def test_video(capfd, run):
     assert Path("a.gif").read_bytes()[:3] == b"GIF"
 
 
+@pytest.mark.skipif(
+    not (ASSETS / "FetchReach" / "policy.pt").exists(), reason="none ships"
+)
+def test_shipped_policy_reaches(capfd):
+    words = ["eval", "builtin", "--episodes", "3", "--workers", "0"]
+    found = answer(capfd, *words)
+    assert found["scores"]["success"]["mean"] == 1.0
+    assert found["scores"]["return_099"]["mean"] > 34
+
+
 def test_doctor(capfd):
     found = answer(capfd, "doctor")
     assert found["smore_lit"] == smore_lit.__version__

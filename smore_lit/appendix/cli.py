@@ -17,6 +17,7 @@ __all__ = [
     "Answer",
     "plain",
     "align",
+    "count",
     "show_tasks",
     "make_data",
     "describe_data",
@@ -179,6 +180,11 @@ def align(rows: Iterable[Sequence[str]]) -> str:
         for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def count(number: int, noun: str) -> str:
+    """Return "1 seed" or "2 seeds"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 # book/appendix/cli.md, section "Tasks"
@@ -387,8 +393,9 @@ def describe_run(out: Path, summary: dict) -> Answer:
     """Return what a finished run found."""
     head = (
         f"{out}: {summary['task']}, {summary['algorithm']},"
-        f" {len(summary['seeds'])} seeds, {summary['updates']} updates,"
-        f" {summary['episodes']} episodes each"
+        f" {count(len(summary['seeds']), 'seed')},"
+        f" {count(summary['updates'], 'update')},"
+        f" {count(summary['episodes'], 'episode')} each"
     )
     text = f"{head}\n{score_table(summary['scores'])}"
     return Answer({"directory": out, **summary}, text)
@@ -482,7 +489,8 @@ def evaluate_policy(options) -> Answer:
         write_rows(options.out, rows)
     means = {n: interval([row[n] for row in rows]) for n in METRICS}
     head = f"{options.policy}: {task.name}, {policy.agent.name},"
-    head += f" {len(rows)} seeds, {options.episodes} episodes each"
+    head += f" {count(len(rows), 'seed')},"
+    head += f" {count(options.episodes, 'episode')} each"
     values = {"task": task.name, "scores": means, "seeds": rows}
     return Answer(values, f"{head}\n{score_table(means)}")
 
@@ -519,7 +527,7 @@ def film_policy(options) -> Answer:
         frames += record(task, policy.one(), seed, drawing)
     save = save_gif if out.suffix == ".gif" else save_mp4
     save(frames, out)
-    text = f"{out}: {options.episodes} episodes, {len(frames)} frames"
+    text = f"{out}: {count(options.episodes, 'episode')}"
     return Answer({"file": out, "frames": len(frames)}, text)
 
 
