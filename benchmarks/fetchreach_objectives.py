@@ -1,0 +1,80 @@
+"""Train SMORe on FetchReach under each of its objectives and keep the scores.
+
+    python benchmarks/fetchreach_objectives.py [NAME ...]
+
+Data come from data/, runs go to runs/, finished runs are not run again.
+Scores and measurements of the runs that are finished are gathered in
+results/fetchreach_scores.csv and results/fetchreach_measurements.csv.
+"""
+
+import csv
+import io
+import sys
+from pathlib import Path
+
+from smore_lit.benchmark.datasets import load_dataset
+from smore_lit.benchmark.tasks import load_task
+from smore_lit.learning.files import read_table, write_atomic
+from smore_lit.learning.training import train
+from smore_lit.learning.trajectories import as_trajectories
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = {
+    "in-sample": {},
+    "in-sample-1": {"coefficient": 1.0},
+    "paper": {"objective": "paper", "coefficient": 1.0},
+    "paper-025": {"objective": "paper"},
+    "released": {"objective": "released"},
+    "stable": {"objective": "released-stable"},
+    "raw": {"standardise": False},
+    "cloning": {"temperature": 1e-3},
+}
+WATCHED = (
+    "score_q",
+    "score_rho",
+    "advantage_std",
+    "weight_mean",
+    "effective_share",
+)
+
+
+def run(name: str) -> None:
+    """Train one setting; the default gets five seeds, the others three."""
+    task = load_task("FetchReach")
+    train(
+        as_trajectories(**load_dataset(task, root=ROOT / "data")),
+        task=task,
+        out=ROOT / "runs" / f"objective-{name}",
+        settings=RUNS[name],
+        updates=2_000,
+        seeds=3 if RUNS[name] else 5,
+        eval_every=500,
+        progress=True,
+    )
+
+
+def gather() -> None:
+    """Write the rows of all finished runs to results/."""
+    scores, measured = [], []
+    for name in RUNS:
+        folder = ROOT / "runs" / f"objective-{name}"
+        if not (folder / "summary.json").exists():
+            continue
+        rows = read_table(folder / "scores.csv")
+        scores += rows
+        for row in read_table(folder / "metrics.csv"):
+            kept = {key: row[key] for key in ("updates", "seed", *WATCHED)}
+            measured.append({"setting": rows[0]["setting"], **kept})
+    for name, rows in (("scores", scores), ("measurements", measured)):
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomic(ROOT / "results" / f"fetchreach_{name}.csv", text.getvalue())
+
+
+
+if __name__ == "__main__":
+    for chosen in sys.argv[1:] or RUNS:
+        run(chosen)
+    gather()
