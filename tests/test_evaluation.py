@@ -91,7 +91,9 @@ def test_ceilings_of_fifty_steps():
     assert found["return_1"] == 50
 
 
-@pytest.mark.parametrize("bad", [np.zeros((3, 0)), 1.0, [0.1, np.nan], [np.inf]])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((3, 0)), 1.0, [0.1, np.nan], [np.inf]]
+)
 def test_strange_distances_are_refused(bad):
     with pytest.raises(ValueError):
         score_episodes(bad, 0.1)
@@ -175,7 +177,11 @@ def test_actions_of_another_shape_are_refused():
 
 def test_slots_are_a_multiple_of_the_seeds():
     assert [count_slots(n, 50) for n in (1, 3, 10, 21, 50)] == [
-        20, 18, 20, 21, 50,
+        20,
+        18,
+        20,
+        21,
+        50,
     ]
     assert count_slots(3, 2) == 6
 

@@ -104,7 +104,9 @@ def assert_same_run(one, other):
     assert first == second
     strays = [p.name for p in other.iterdir() if p.name.startswith(".")]
     assert strays == []
-    summaries = [json.loads((d / "summary.json").read_text()) for d in (one, other)]
+    summaries = [
+        json.loads((d / "summary.json").read_text()) for d in (one, other)
+    ]
     for summary in summaries:
         summary.pop("wall_seconds"), summary.pop("updates_per_second")
     assert summaries[0] == summaries[1]
@@ -117,13 +119,16 @@ from smore_lit import as_trajectories, load_task, tiny_dataset, train
 torch.set_num_threads(1)
 data = as_trajectories(**tiny_dataset("FetchReach"))
 train(data, "smore", load_task("FetchReach"), sys.argv[1], "cpu", workers=0,
-      settings=dict(hidden=(16, 16), batch_size=16), updates=400, seeds=2,
-      eval_every=100, eval_episodes=1, log_every=5, checkpoint_every=20)
+      settings=dict(hidden=(16, 16), batch_size=16), updates=300, seeds=2,
+      eval_every=200, eval_episodes=1, log_every=5, checkpoint_every=20)
 """
 
 
 def start(folder):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-c", SCRIPT, folder]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 
@@ -139,7 +144,7 @@ def test_ten_kills_leave_the_same_bits(tmp_path):
     process = start(alone)
     assert process.wait() == 0, process.stderr.read()
     rng = np.random.default_rng(7)
-    points = sorted(5 * rng.choice(np.arange(1, 79), 10, replace=False))
+    points = sorted(5 * rng.choice(np.arange(1, 59), 10, replace=False))
     reached = []
     for point in points:
         process = start(killed)
@@ -149,7 +154,7 @@ def test_ten_kills_leave_the_same_bits(tmp_path):
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, process.stderr.read()
         reached.append(logged(killed))
-    assert reached[-1] < 400, "the last kill must come before the end"
+    assert reached[-1] < 300, "the last kill must come before the end"
     process = start(killed)
     assert process.wait() == 0, process.stderr.read()
     assert_same_run(alone, killed)
@@ -234,7 +239,7 @@ def test_a_kill_at_any_write_leaves_the_same_bits(
     for count in counts:
         folder = tmp_path / str(count)
 
-        def doomed():
+        def doomed(folder=folder, count=count):
             arm(kind, count)
             run_short(data, folder)
 
@@ -327,7 +332,9 @@ def test_a_finished_run_is_returned_at_once(data, undisturbed, monkeypatch):
 
 def test_what_the_files_say(data, undisturbed):
     metrics = read_table(undisturbed / "metrics.csv")
-    assert [r["updates"] for r in metrics[::2]] == [str(5 * k) for k in range(1, 13)]
+    assert [r["updates"] for r in metrics[::2]] == [
+        str(5 * k) for k in range(1, 13)
+    ]
     assert {r["seed"] for r in metrics} == {"0", "1"}
     scores = read_table(undisturbed / "scores.csv")
     assert scores[0]["task"] == "Reach" and scores[0]["algorithm"] == "smore"
@@ -335,7 +342,9 @@ def test_what_the_files_say(data, undisturbed):
     assert "torch 2" in scores[0]["versions"]
     summary = json.loads((undisturbed / "summary.json").read_text())
     last = [float(r["return_099"]) for r in scores[-2:]]
-    assert summary["scores"]["return_099"]["mean"] == pytest.approx(np.mean(last))
+    assert summary["scores"]["return_099"]["mean"] == pytest.approx(
+        np.mean(last)
+    )
 
 
 def test_one_seed_has_no_interval_and_plain_json(data, tmp_path):

@@ -40,10 +40,8 @@ from smore_lit.learning.agent import (
     AgentConfig,
     Sizes,
     State,
-    create_state,
     find_agent,
     make_config,
-    update,
 )
 from smore_lit.learning.files import write_atomic
 from smore_lit.learning.scaling import Scaler

@@ -118,7 +118,7 @@ def read_table(path: Path | str) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} is damaged ({error}): restore it") from None
     if any(None in row or None in row.values() for row in rows):
-        raise ValueError(f"{path} has a broken row: delete the file or restore it")
+        raise ValueError(f"{path} has a broken row: restore or delete it")
     return rows
 
 
@@ -127,4 +127,5 @@ def count_updates(row: dict[str, str], path: Path | str) -> int:
     try:
         return int(row["updates"])
     except (KeyError, ValueError):
-        raise ValueError(f"{path} does not count updates: move it away") from None
+        reason = f"{path} does not count updates: move it away"
+        raise ValueError(reason) from None

@@ -17,6 +17,9 @@ __all__ = [
     "choose_device",
     "check_finite",
     "Log",
+    "metric_rows",
+    "save",
+    "finish",
     "SCORE_COLUMNS",
     "score_rows",
     "parse_score",
@@ -37,7 +40,7 @@ import json
 import math
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -46,6 +49,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+
+# book/learning/training.md, section "Train, stop, and go on to the same bits"
 from smore_lit.learning.agent import (
     Agent,
     AgentConfig,
@@ -282,20 +287,22 @@ def step(run: Run) -> dict[str, torch.Tensor]:
 def _loop(run: Run, log: "Log", progress: bool) -> None:
     plan, state, began = run.plan, run.state, time.perf_counter()
     first, last = state.updates, plan.updates
+    looks = (
+        (plan.log_every, log.measure),
+        (plan.eval_every, log.evaluate),
+        (plan.checkpoint_every, partial(save, run)),
+    )
     options = dict(disable=not progress, unit="update")
     with tqdm(total=last, initial=first, **options) as bar:
         while state.updates < last:
             measured = step(run)
             done = state.updates
             bar.update()
-            for every, act in (
-                (plan.log_every, log.measure),
-                (plan.eval_every, log.evaluate),
-                (plan.checkpoint_every, log.save),
-            ):
+            for every, look in looks:
                 if done % every == 0 or done == last:
-                    act(measured)
-    log.finish(state.updates - first, time.perf_counter() - began)
+                    look(measured)
+    seconds = time.perf_counter() - began
+    finish(run, state.updates - first, seconds, log.spent)
 
 
 # book/learning/training.md, section "The loop"
@@ -403,12 +410,7 @@ class Log:
         if self.metrics is None:
             path, columns = run.directory / "metrics.csv", ["updates", "seed"]
             self.metrics = Table(path, [*columns, *measured], self.start)
-        values = {name: value.tolist() for name, value in measured.items()}
-        self.metrics.append(
-            {"updates": run.state.updates, "seed": seed}
-            | {name: numbers[index] for name, numbers in values.items()}
-            for index, seed in enumerate(run.seeds)
-        )
+        self.metrics.append(metric_rows(run, measured))
 
     def evaluate(self, measured: dict[str, torch.Tensor]) -> None:
         """Play the evaluation episodes; append one row per seed."""
@@ -428,31 +430,42 @@ class Log:
             self.table.append(rows)
         self.spent += time.perf_counter() - began
 
-    def save(self, measured: dict[str, torch.Tensor]) -> None:
-        """Write the checkpoint."""
-        run = self.run
-        check_finite(measured, run.state.updates)
-        if run.directory is not None:
-            path = run.directory / "checkpoint.pt"
-            save_checkpoint(path, run.state, run.generators, run.description)
-
-    def finish(self, updates: int, seconds: float) -> None:
-        """Write summary.json, unless the run was finished before."""
-        run = self.run
-        path = run.directory / "summary.json" if run.directory else None
-        if updates == 0 and path is not None and path.exists():
-            run.summary = read_summary(path)
-            return
-        run.summary = summarise(run, updates, seconds, self.spent)
-        if path is not None:
-            write_summary(path, run.summary)
-
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         if self.rollouts is not None:
             self.rollouts.close()
+
+
+# book/learning/training.md, section "What a run writes"
+def metric_rows(run: Run, measured: dict[str, torch.Tensor]) -> list[dict]:
+    """Return one row per seed of metrics.csv."""
+    values = {name: value.tolist() for name, value in measured.items()}
+    return [
+        {"updates": run.state.updates, "seed": seed}
+        | {name: numbers[index] for name, numbers in values.items()}
+        for index, seed in enumerate(run.seeds)
+    ]
+
+
+def save(run: Run, measured: dict[str, torch.Tensor]) -> None:
+    """Write the checkpoint of a run that has a directory."""
+    check_finite(measured, run.state.updates)
+    if run.directory is not None:
+        path = run.directory / "checkpoint.pt"
+        save_checkpoint(path, run.state, run.generators, run.description)
+
+
+def finish(run: Run, updates: int, seconds: float, evaluating: float) -> None:
+    """Write summary.json, unless the run was finished before."""
+    path = run.directory / "summary.json" if run.directory else None
+    if updates == 0 and path is not None and path.exists():
+        run.summary = read_summary(path)
+        return
+    run.summary = summarise(run, updates, seconds, evaluating)
+    if path is not None:
+        write_summary(path, run.summary)
 
 
 # book/learning/training.md, section "What a run writes"
