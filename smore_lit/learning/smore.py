@@ -59,14 +59,17 @@ class SmoreConfig(AgentConfig):
         super().__post_init__()
         if self.objective not in OBJECTIVES:
             known = ", ".join(OBJECTIVES)
-            raise ValueError(f"unknown objective {self.objective!r}; known: {known}")
+            raise ValueError(
+                f"unknown objective {self.objective!r}; known: {known}"
+            )
         if not 0.0 < self.beta <= 1.0:
             raise ValueError(f"beta must lie in (0, 1], got {self.beta}")
         if not 0.0 < self.expectile < 1.0:
             raise ValueError(f"expectile must lie in (0, 1), got {self.expectile}")
         for name in ("coefficient", "temperature", "weight_clip"):
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not value > 0.0:
+                raise ValueError(f"{name} must be positive, got {value}")
 
 
 # book/learning/smore.md, section "Networks"
@@ -104,21 +107,18 @@ def score_loss(
         value_next = networks["value"](both.next_observations, both.goals)
     next_rho, next_q = value_next.split(size, dim=-1)
     gamma = config.gamma
+    mixture = score_q, score_rho, next_q, next_rho
+    data = score_q, score_rho, next_rho
+    mixed = dict(beta=config.beta, coefficient=config.coefficient)
     if config.objective == "released":
-        loss = released_score_loss(score_q, score_rho, next_rho, gamma=gamma)
+        loss = released_score_loss(*data, gamma=gamma)
     elif config.objective == "released-stable":
-        loss = released_stable_score_loss(score_q, score_rho, next_rho, gamma=gamma)
+        loss = released_stable_score_loss(*data, gamma=gamma)
+    elif config.objective == "paper":
+        policy = policy_scores(networks, rho, q)
+        loss = mixture_score_loss(*mixture, *policy, gamma=gamma, **mixed)
     else:
-        mixture = (score_q, score_rho, next_q, next_rho)
-        options = dict(
-            beta=config.beta, gamma=gamma, coefficient=config.coefficient
-        )
-        if config.objective == "paper":
-            loss = mixture_score_loss(
-                *mixture, *policy_scores(networks, rho, q), **options
-            )
-        else:
-            loss = in_sample_score_loss(*mixture, **options)
+        loss = in_sample_score_loss(*mixture, gamma=gamma, **mixed)
     return loss, score_rho, score_q
 
 

@@ -1,0 +1,169 @@
+"""The SMORe agent: its losses against plain numpy, and what each one moves."""
+
+import numpy as np
+import pytest
+import torch
+
+from smore_lit.learning.agent import Sizes, create_state, find_agent, make_config
+from smore_lit.learning.smore import OBJECTIVES, SMORE, SmoreConfig, losses
+from smore_lit.learning.trajectories import Batch
+
+SIZES, SEEDS, BATCH = Sizes(5, 2, 3), (4, 7), 6
+
+
+@pytest.fixture
+def batches():
+    generator = torch.Generator().manual_seed(0)
+
+    def draw():
+        return Batch(
+            *(
+                torch.randn(len(SEEDS), BATCH, size, generator=generator)
+                for size in (
+                    SIZES.observation,
+                    SIZES.action,
+                    SIZES.observation,
+                    SIZES.goal,
+                )
+            )
+        )
+
+    return draw(), draw()
+
+
+def state_of(config):
+    state = create_state(SMORE, config, SIZES, SEEDS)
+    with torch.no_grad():
+        for parameter in state.targets.parameters():
+            parameter.mul_(0.7)
+    return state
+
+
+def numbers(*tensors):
+    return [t.detach().double().numpy() for t in tensors]
+
+
+def bellman(value, score, gamma):
+    return ((gamma * value[:, None] - score) ** 2).mean(axis=-1).sum(axis=-1)
+
+
+def total(score):
+    return score.mean(axis=-1).sum(axis=-1)
+
+
+def expected_score_loss(config, networks, rho, q):
+    S, M = networks["score"], networks["value"]
+    s_q, s_rho, m_q, m_rho = numbers(
+        S(q.observations, q.actions, q.goals),
+        S(rho.observations, rho.actions, rho.goals),
+        M(q.next_observations, q.goals),
+        M(rho.next_observations, rho.goals),
+    )
+    gamma, beta = config.gamma, config.beta
+    if config.objective == "released":
+        return (
+            -total(s_q) + 1e-4 * total(s_rho) + 0.5 * bellman(m_rho, s_rho, gamma)
+        )
+    if config.objective == "released-stable":
+        step = (s_rho - (-2 + gamma * m_rho[:, None])) ** 2
+        return (
+            total((s_q - 2 / (1 - gamma)) ** 2)
+            + (1 - gamma) * 1e-4 * total(s_rho**2)
+            + 0.5 * total(step)
+        )
+    loss = -beta * total(s_q) + config.coefficient * (
+        beta * bellman(m_q, s_q, gamma) + (1 - beta) * bellman(m_rho, s_rho, gamma)
+    )
+    if config.objective == "paper":
+        pi = networks["policy"]
+        a_start = pi(rho.observations, rho.goals)
+        a_next = pi(q.next_observations, q.goals)
+        start, following = numbers(
+            S(rho.observations, a_start, rho.goals),
+            S(q.next_observations, a_next, q.goals),
+        )
+        loss += beta * (1 - gamma) * total(start) + beta * gamma * total(following)
+    return loss
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("coefficient", [0.25, 1.0])
+def test_losses_against_numpy(objective, coefficient, batches):
+    rho, q = batches
+    config = make_config(
+        SMORE,
+        objective=objective,
+        coefficient=coefficient,
+        beta=0.3,
+        hidden=(8, 8),
+        temperature=2.0,
+    )
+    state = state_of(config)
+    found, info = losses(config, state.networks, state.targets, rho, q)
+    expected = expected_score_loss(config, state.networks, rho, q)
+    score_loss = found["loss_score"].detach()
+    np.testing.assert_allclose(score_loss, expected, rtol=2e-5, atol=1e-5)
+
+    target = state.targets["score"](rho.observations, rho.actions, rho.goals)
+    value = state.networks["value"](rho.observations, rho.goals)
+    policy = state.networks["policy"]
+    mean = policy(rho.observations, rho.goals)
+    target, value, mean, action = numbers(target, value, mean, rho.actions)
+    u = target.min(axis=1) - value
+    lean = np.where(u > 0, config.expectile, 1 - config.expectile)
+    np.testing.assert_allclose(
+        found["loss_value"].detach(), (lean * u**2).mean(-1), rtol=2e-5
+    )
+    weights = np.minimum(np.exp(2.0 * u), 100.0)
+    log_prob = -0.5 * ((action - mean) ** 2 + np.log(2 * np.pi)).sum(-1)
+    np.testing.assert_allclose(
+        found["loss_policy"].detach(), -(weights * log_prob).mean(-1), rtol=2e-5
+    )
+    share = weights.sum(-1) ** 2 / (BATCH * (weights**2).sum(-1))
+    np.testing.assert_allclose(info["effective_share"], share, rtol=2e-5)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_loss_moves_one_network(objective, batches):
+    config = make_config(SMORE, objective=objective, hidden=(8, 8))
+    state = state_of(config)
+    found, _ = losses(config, state.networks, state.targets, *batches)
+    for name, loss in found.items():
+        state.networks.zero_grad()
+        loss.sum().backward(retain_graph=True)
+        moved = {
+            part
+            for part, network in state.networks.items()
+            if any(
+                p.grad is not None and p.grad.any() for p in network.parameters()
+            )
+        }
+        assert moved == {name.removeprefix("loss_")}
+    assert all(p.grad is None for p in state.targets.parameters())
+
+
+def test_acts_by_its_mean(batches):
+    rho, _ = batches
+    networks = create_state(SMORE, SmoreConfig(), SIZES, SEEDS).networks
+    actions = SMORE.act(networks, rho.observations, rho.goals)
+    mean = networks["policy"](rho.observations, rho.goals)
+    assert torch.equal(actions, mean) and actions.abs().max() < 1
+
+
+@pytest.mark.parametrize(
+    "settings, word",
+    [
+        ({"objective": "eq10"}, "known"),
+        ({"beta": 0.0}, "beta"),
+        ({"beta": 1.1}, "beta"),
+        ({"expectile": 1.0}, "expectile"),
+        ({"coefficient": 0.0}, "coefficient"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"weight_clip": -1.0}, "weight_clip"),
+        ({"gamma": 1.0}, "gamma"),
+    ],
+)
+def test_settings_out_of_range(settings, word):
+    with pytest.raises(ValueError, match=word) as caught:
+        make_config(find_agent("smore"), **settings)
+    assert "\n" not in str(caught.value)
