@@ -65,7 +65,9 @@ class SmoreConfig(AgentConfig):
         if not 0.0 < self.beta <= 1.0:
             raise ValueError(f"beta must lie in (0, 1], got {self.beta}")
         if not 0.0 < self.expectile < 1.0:
-            raise ValueError(f"expectile must lie in (0, 1), got {self.expectile}")
+            raise ValueError(
+                f"expectile must lie in (0, 1), got {self.expectile}"
+            )
         for name in ("coefficient", "temperature", "weight_clip"):
             value = getattr(self, name)
             if not value > 0.0:
@@ -73,20 +75,24 @@ class SmoreConfig(AgentConfig):
 
 
 # book/learning/smore.md, section "Networks"
-def init_networks(config: SmoreConfig, sizes: Sizes, seeds: int) -> nn.ModuleDict:
-    """Build the twin critics S, the value M and the policy for `seeds` seeds."""
-    state = sizes.observation + sizes.goal
+def init_networks(
+    config: SmoreConfig, sizes: Sizes, seeds: int
+) -> nn.ModuleDict:
+    """Build the twin critics S, the value M and the policy."""
+    state, hidden = sizes.observation + sizes.goal, config.hidden
     return nn.ModuleDict(
         {
-            "score": Critic(seeds, 2, state + sizes.action, config.hidden),
-            "value": Value(seeds, state, config.hidden),
-            "policy": GaussianPolicy(seeds, state, sizes.action, config.hidden),
+            "score": Critic(seeds, 2, state + sizes.action, hidden),
+            "value": Value(seeds, state, hidden),
+            "policy": GaussianPolicy(seeds, state, sizes.action, hidden),
         }
     )
 
 
-def act(networks: nn.ModuleDict, observations: Tensor, goals: Tensor) -> Tensor:
-    """Return the mean actions (N, B, A) at observations and goals (N, B, ·)."""
+def act(
+    networks: nn.ModuleDict, observations: Tensor, goals: Tensor
+) -> Tensor:
+    """Return mean actions (N, B, A) at observations and goals (N, B, ·)."""
     return networks["policy"](observations, goals)
 
 
@@ -100,7 +106,8 @@ def score_loss(
         The loss (N,), and the scores of rho and of q, each (N, 2, B).
     """
     size = rho.goals.shape[1]
-    both = Batch(*(torch.cat(pair, dim=1) for pair in zip(rho, q, strict=True)))
+    pairs = zip(rho, q, strict=True)
+    both = Batch(*(torch.cat(pair, dim=1) for pair in pairs))
     score = networks["score"](both.observations, both.actions, both.goals)
     score_rho, score_q = score.split(size, dim=-1)
     with torch.no_grad():
@@ -125,7 +132,7 @@ def score_loss(
 def policy_scores(
     networks: nn.ModuleDict, rho: Batch, q: Batch
 ) -> tuple[Tensor, Tensor]:
-    """Score the policy's own actions, at s of rho and at s' of q, (N, 2, B)."""
+    """Score the policy's actions, at s of rho and at s' of q, (N, 2, B)."""
     states = torch.cat((rho.observations, q.next_observations), dim=1)
     goals = torch.cat((rho.goals, q.goals), dim=1)
     with torch.no_grad():
@@ -151,9 +158,12 @@ def losses(
         target = target.amin(dim=1)  # smaller of the two critics  (N, B)
     value = networks["value"](rho.observations, rho.goals)
     advantage = (target - value).detach()
-    weights = advantage_weights(advantage, config.temperature, config.weight_clip)
+    weights = advantage_weights(
+        advantage, config.temperature, config.weight_clip
+    )
     policy = networks["policy"]
-    log_prob = policy.log_prob(policy(rho.observations, rho.goals), rho.actions)
+    means = policy(rho.observations, rho.goals)
+    log_prob = policy.log_prob(means, rho.actions)
     loss_score, score_rho, score_q = score_loss(config, networks, rho, q)
     total = {
         "loss_score": loss_score,
@@ -171,6 +181,7 @@ def losses(
     return total, info
 
 
+# book/learning/smore.md, section "All three losses"
 SMORE = Agent(
     name="smore",
     config=SmoreConfig,
