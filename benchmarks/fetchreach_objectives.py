@@ -28,6 +28,10 @@ RUNS = {
     "stable": {"objective": "released-stable"},
     "raw": {"standardise": False},
     "cloning": {"temperature": 1e-3},
+    "hot": {"temperature": 12.0},
+    "cool": {"temperature": 0.75},
+    "released-hot": {"objective": "released", "temperature": 12.0},
+    "released-cool": {"objective": "released", "temperature": 0.75},
 }
 WATCHED = (
     "score_q",
