@@ -74,8 +74,9 @@ def gather() -> None:
         writer = csv.DictWriter(text, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_atomic(ROOT / "results" / f"fetchreach_{name}.csv", text.getvalue())
-
+        write_atomic(
+            ROOT / "results" / f"fetchreach_{name}.csv", text.getvalue()
+        )
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ fraction of the peak that the update reaches.
 """
 
 import argparse
+import functools
 import statistics
 import time
 
@@ -40,7 +41,8 @@ def peak(seconds: float) -> float:
         out = torch.empty(size, size)
         gflop = 2 * size**3 / 1e9
         share = seconds / len(PEAK_SIZES)
-        best = max(best, rate(lambda: torch.mm(a, b, out=out), gflop, share))
+        multiply = functools.partial(torch.mm, a, b, out=out)
+        best = max(best, rate(multiply, gflop, share))
     return best
 
 
@@ -60,15 +62,21 @@ def main() -> None:
         f" {torch.get_num_threads()} threads, torch {torch.__version__};"
         f" median of {options.rounds} alternating rounds"
     )
-    print("seeds  updates/s  GFLOP/update  GFLOP/s  peak GFLOP/s  fraction (min..max)")
+    print(
+        "seeds  updates/s  GFLOP/update  GFLOP/s  peak GFLOP/s"
+        "  fraction (min..max)"
+    )
     for seeds in options.seeds:
         run = start_run(data, agent, config, Plan(seeds=seeds))
         gflop = count_flops(run) / 1e9
         updates, peaks = [], []
         for _ in range(options.rounds):
             peaks.append(peak(options.seconds / 2))
-            updates.append(rate(lambda: step(run), 1.0, options.seconds))
-        fractions = [u * gflop / p for u, p in zip(updates, peaks, strict=True)]
+            train = functools.partial(step, run)
+            updates.append(rate(train, 1.0, options.seconds))
+        fractions = [
+            u * gflop / p for u, p in zip(updates, peaks, strict=True)
+        ]
         median = statistics.median(updates)
         print(
             f"{seeds:5d}  {median:9.1f}  {gflop:12.3f}  {median * gflop:7.1f}"

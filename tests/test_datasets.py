@@ -131,10 +131,13 @@ def test_layout_order_and_statistics(copy):
     assert data["actions"].shape == (10, 50, 4)
     assert data["achieved_goals"].shape == (10, 51, 3)
     assert data["desired_goals"].shape == (10, 3)
-    worn = [datasets.behaviour(load_task("FetchReach"), part)[0] for part in (
-        {key: value[:3] for key, value in data.items()},
-        {key: value[3:] for key, value in data.items()},
-    )]
+    worn = [
+        datasets.behaviour(load_task("FetchReach"), part)[0]
+        for part in (
+            {key: value[:3] for key, value in data.items()},
+            {key: value[3:] for key, value in data.items()},
+        )
+    ]
     assert worn[0] > 20 > 5 > worn[1]
     info = datasets.dataset_info(copy / "FetchReach" / "toy-30.json")
     assert info["episodes"] == {"expert": 3, "random": 7}

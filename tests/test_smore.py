@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from smore_lit.learning.agent import Sizes, create_state, find_agent, make_config
+from smore_lit.learning.agent import (
+    Sizes,
+    create_state,
+    find_agent,
+    make_config,
+)
 from smore_lit.learning.smore import OBJECTIVES, SMORE, SmoreConfig, losses
 from smore_lit.learning.trajectories import Batch
 
@@ -62,7 +67,9 @@ def expected_score_loss(config, networks, rho, q):
     gamma, beta = config.gamma, config.beta
     if config.objective == "released":
         return (
-            -total(s_q) + 1e-4 * total(s_rho) + 0.5 * bellman(m_rho, s_rho, gamma)
+            -total(s_q)
+            + 1e-4 * total(s_rho)
+            + 0.5 * bellman(m_rho, s_rho, gamma)
         )
     if config.objective == "released-stable":
         step = (s_rho - (-2 + gamma * m_rho[:, None])) ** 2
@@ -72,7 +79,8 @@ def expected_score_loss(config, networks, rho, q):
             + 0.5 * total(step)
         )
     loss = -beta * total(s_q) + config.coefficient * (
-        beta * bellman(m_q, s_q, gamma) + (1 - beta) * bellman(m_rho, s_rho, gamma)
+        beta * bellman(m_q, s_q, gamma)
+        + (1 - beta) * bellman(m_rho, s_rho, gamma)
     )
     if config.objective == "paper":
         pi = networks["policy"]
@@ -82,7 +90,9 @@ def expected_score_loss(config, networks, rho, q):
             S(rho.observations, a_start, rho.goals),
             S(q.next_observations, a_next, q.goals),
         )
-        loss += beta * (1 - gamma) * total(start) + beta * gamma * total(following)
+        loss += beta * (1 - gamma) * total(start) + beta * gamma * total(
+            following
+        )
     return loss
 
 
@@ -117,7 +127,9 @@ def test_losses_against_numpy(objective, coefficient, batches):
     weights = np.minimum(np.exp(2.0 * u), 100.0)
     log_prob = -0.5 * ((action - mean) ** 2 + np.log(2 * np.pi)).sum(-1)
     np.testing.assert_allclose(
-        found["loss_policy"].detach(), -(weights * log_prob).mean(-1), rtol=2e-5
+        found["loss_policy"].detach(),
+        -(weights * log_prob).mean(-1),
+        rtol=2e-5,
     )
     share = weights.sum(-1) ** 2 / (BATCH * (weights**2).sum(-1))
     np.testing.assert_allclose(info["effective_share"], share, rtol=2e-5)
@@ -135,7 +147,8 @@ def test_each_loss_moves_one_network(objective, batches):
             part
             for part, network in state.networks.items()
             if any(
-                p.grad is not None and p.grad.any() for p in network.parameters()
+                p.grad is not None and p.grad.any()
+                for p in network.parameters()
             )
         }
         assert moved == {name.removeprefix("loss_")}
