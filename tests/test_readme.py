@@ -1,5 +1,6 @@
 """What the README says can be done can be done."""
 
+import csv
 import re
 import shlex
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from smore_lit.appendix.cli import build_parser
+from smore_lit.appendix.demo import paper_score
+from smore_lit.learning.evaluation import interval
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -62,3 +65,19 @@ def test_citation_is_that_of_the_bibliography():
     for field in ("title", "author", "year"):
         value = re.search(rf"{field}\s*=\s*\{{(.*?)\}},?$", ours, re.M)[1]
         assert value in " ".join(theirs.split())
+
+
+def test_scores_are_those_of_the_results():
+    with open(ROOT / "results" / "fetchreach_scores.csv") as file:
+        rows = [r for r in csv.DictReader(file) if r["setting"] == "default"]
+    last = max(int(row["updates"]) for row in rows)
+    rows = [row for row in rows if int(row["updates"]) == last]
+    assert len(rows) == 5 and f"{last:,} updates" in TEXT
+    for column in ("return_099", "return_098"):
+        span = interval([float(row[column]) for row in rows])
+        text = "{mean:.2f} ({low:.2f} to {high:.2f})".format(**span)
+        assert text in TEXT
+    success = sum(float(row["success"]) for row in rows) / len(rows)
+    assert f"| {success:.3f} |" in TEXT
+    paper = paper_score("FetchReach")
+    assert f"| {paper['mean']:.2f} ± {paper['std']:.2f} |" in TEXT
