@@ -3,7 +3,9 @@
 For 1, 3 and 10 seeds, batch 512 and hidden layers 2 x 256, in turns that
 alternate with the matrix products so that a machine whose speed drifts slows
 both: updates per second, GFLOP per update (counted by PyTorch), and the
-fraction of the peak that the update reaches.
+fraction that the update reaches of two rates: the best square product, which
+is the machine's peak, and the product a hidden layer makes, 1024 x 256 by
+256 x 256.
 
     python benchmarks/training_speed.py [--rounds 9] [--algorithm smore]
 """
@@ -20,7 +22,8 @@ from smore_lit.learning.agent import find_agent, make_config
 from smore_lit.learning.training import Plan, count_flops, start_run, step
 from smore_lit.learning.trajectories import as_trajectories
 
-PEAK_SIZES = (256, 512, 1024, 2048)
+SQUARES = tuple((n, n, n) for n in (256, 512, 1024, 2048))
+LAYER = ((1024, 256, 256),)
 
 
 def rate(action, work: float, seconds: float) -> float:
@@ -33,17 +36,25 @@ def rate(action, work: float, seconds: float) -> float:
     return count * work / spent
 
 
-def peak(seconds: float) -> float:
-    """Return the best GFLOP/s of float32 square matrix products."""
-    best = 0.0
-    for size in PEAK_SIZES:
-        a, b = torch.randn(2, size, size)
-        out = torch.empty(size, size)
-        gflop = 2 * size**3 / 1e9
-        share = seconds / len(PEAK_SIZES)
-        multiply = functools.partial(torch.mm, a, b, out=out)
-        best = max(best, rate(multiply, gflop, share))
-    return best
+def multiply(shapes, seconds: float) -> float:
+    """Return the best GFLOP/s of float32 products (n, k) by (k, m)."""
+    rates = []
+    for n, k, m in shapes:
+        a, b, out = torch.randn(n, k), torch.randn(k, m), torch.empty(n, m)
+        product = functools.partial(torch.mm, a, b, out=out)
+        gflop = 2 * n * k * m / 1e9
+        rates.append(rate(product, gflop, seconds / len(shapes)))
+    return max(rates)
+
+
+def summary(fractions) -> str:
+    """Return median and range of fractions."""
+    low, middle, high = (
+        min(fractions),
+        statistics.median(fractions),
+        max(fractions),
+    )
+    return f"{middle:.2f} ({low:.2f}..{high:.2f})"
 
 
 def main() -> None:
@@ -63,26 +74,27 @@ def main() -> None:
         f" median of {options.rounds} alternating rounds"
     )
     print(
-        "seeds  updates/s  GFLOP/update  GFLOP/s  peak GFLOP/s"
-        "  fraction (min..max)"
+        "seeds  updates/s  GFLOP/update  GFLOP/s     peak"
+        "    of the peak (range)  of a layer's product"
     )
     for seeds in options.seeds:
         run = start_run(data, agent, config, Plan(seeds=seeds))
         gflop = count_flops(run) / 1e9
-        updates, peaks = [], []
+        updates, peaks, layers = [], [], []
+        train = functools.partial(step, run)
         for _ in range(options.rounds):
-            peaks.append(peak(options.seconds / 2))
-            train = functools.partial(step, run)
+            peaks.append(multiply(SQUARES, options.seconds / 2))
             updates.append(rate(train, 1.0, options.seconds))
-        fractions = [
-            u * gflop / p for u, p in zip(updates, peaks, strict=True)
+            layers.append(multiply(LAYER, options.seconds / 4))
+        speed = statistics.median(updates)
+        shares = [
+            summary([u * gflop / p for u, p in zip(updates, rates)])
+            for rates in (peaks, layers)
         ]
-        median = statistics.median(updates)
         print(
-            f"{seeds:5d}  {median:9.1f}  {gflop:12.3f}  {median * gflop:7.1f}"
-            f"  {statistics.median(peaks):12.1f}"
-            f"  {statistics.median(fractions):.2f}"
-            f" ({min(fractions):.2f}..{max(fractions):.2f})",
+            f"{seeds:5d}  {speed:9.1f}  {gflop:12.3f}  {speed * gflop:7.1f}"
+            f"  {statistics.median(peaks):7.1f}"
+            f"  {shares[0]:>21}  {shares[1]:>20}",
             flush=True,
         )
 
