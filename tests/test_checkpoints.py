@@ -98,7 +98,7 @@ def spoil(content, how):
     elif how == "updates in words":
         content["updates"] = "five"
     elif how == "an average of another shape":
-        content["optimiser"]["state"][3]["exp_avg"] = torch.zeros(2, 2)
+        content["optimiser"]["state"][1]["exp_avg"] = torch.zeros(2, 2)
     elif how == "a group less":
         del content["optimiser"]["param_groups"][0]
     elif how == "a weight less":

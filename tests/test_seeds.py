@@ -39,10 +39,13 @@ def train(data, seed, seeds, **settings):
     state = run.state
     numbers = dict(state.networks.named_parameters())
     numbers |= {f"target {k}": v for k, v in state.targets.named_parameters()}
-    for name, parameter in state.networks.named_parameters():
+    for network, vector in state.vectors.items():
         for moment in ("exp_avg", "exp_avg_sq"):
-            value = state.optimiser.state[parameter][moment]
-            numbers[f"{moment} {name}"] = value
+            values, start = state.optimiser.state[vector][moment], 0
+            for name, parameter in state.networks[network].named_parameters():
+                part = values[start : start + parameter.numel()]
+                numbers[f"{moment} {network} {name}"] = part.view_as(parameter)
+                start += parameter.numel()
     return {k: v.detach() for k, v in {**numbers, **measured}.items()}
 
 

@@ -13,8 +13,10 @@ __all__ = [
     "Agent",
     "State",
     "create_state",
+    "flatten",
+    "bind",
     "update",
-    "move",
+    "differentiate",
     "cosine",
     "AGENT_PACKAGES",
     "list_agents",
@@ -149,12 +151,30 @@ class Agent:
 # book/learning/agent.md, section "One update for all"
 @dataclass
 class State:
-    """Hold all that an update changes, besides the random generators."""
+    """Hold all that an update changes, besides the random generators.
+
+    Fields:
+        networks, targets: their parameters are views of the vectors.
+        vectors, slow: one vector for each network, one for each target.
+        optimiser: Adam on the vectors.
+        updates: how many were taken.
+    """
 
     networks: nn.ModuleDict
     targets: nn.ModuleDict
+    vectors: dict[str, Tensor]
+    slow: dict[str, Tensor]
     optimiser: torch.optim.Optimizer
     updates: int = 0
+
+    def __deepcopy__(self, memo):
+        networks, targets = map(copy.deepcopy, (self.networks, self.targets))
+        other = bind(networks, targets)
+        other.optimiser.load_state_dict(
+            copy.deepcopy(self.optimiser.state_dict())
+        )
+        other.updates = self.updates
+        return other
 
 
 def create_state(
@@ -176,15 +196,36 @@ def create_state(
     networks["scaler"] = Scaler(sizes.observation, sizes.goal)
     networks.to(device)
     targets = {name: copy.deepcopy(networks[name]) for name in agent.targets}
-    targets = nn.ModuleDict(targets).requires_grad_(False)
-    groups = [
-        {"params": list(network.parameters()), "name": name}
-        for name, network in networks.items()
-        if name != "scaler"
-    ]
-    rate = config.learning_rate
-    optimiser = torch.optim.Adam(groups, lr=rate, foreach=True)
-    return State(networks, targets, optimiser)
+    return bind(networks, nn.ModuleDict(targets).requires_grad_(False))
+
+
+# book/learning/agent.md, section "One update for all"
+def flatten(network: nn.Module) -> Tensor:
+    """Lay the parameters of `network` end to end, in place.
+
+    Returns:
+        A vector of which each parameter is now a view; zeros fill it up to
+        a multiple of 16 numbers.
+    """
+    parts = list(network.parameters())
+    sizes = [part.numel() for part in parts]
+    vector = parts[0].new_zeros(sum(sizes) + -sum(sizes) % 16).detach()
+    places = vector[: sum(sizes)].split(sizes)
+    for part, place in zip(parts, places, strict=True):
+        place = place.view_as(part).copy_(part.detach())
+        part.data = place
+    vector.grad = torch.zeros_like(vector)
+    return vector
+
+
+def bind(networks: nn.ModuleDict, targets: nn.ModuleDict) -> State:
+    """Return the state of an optimiser that has not stepped yet."""
+    learnt = {k: v for k, v in networks.items() if k != "scaler"}
+    vectors = {name: flatten(network) for name, network in learnt.items()}
+    slow = {name: flatten(target) for name, target in targets.items()}
+    groups = [{"params": [x], "name": name} for name, x in vectors.items()]
+    optimiser = torch.optim.Adam(groups, fused=True)
+    return State(networks, targets, vectors, slow, optimiser)
 
 
 # book/learning/agent.md, section "One update for all"
@@ -211,26 +252,44 @@ def update(
     falling = rate * cosine(state.updates, total_updates)
     for group in state.optimiser.param_groups:
         group["lr"] = falling if group["name"] in agent.cosine else rate
+    measured = differentiate(agent, config, state, rho, q)
+    state.optimiser.step()
+    for name, slow in state.slow.items():
+        slow.lerp_(state.vectors[name], config.polyak)
+    state.updates += 1
+    return measured
+
+
+# book/learning/agent.md, section "One update for all"
+def differentiate(
+    agent: Agent, config: AgentConfig, state: State, rho: Batch, q: Batch
+) -> dict[str, Tensor]:
+    """Write the gradient of the sum of all losses beside each vector.
+
+    Returns:
+        Losses and measurements by name, each (N,), detached.
+    """
     networks, targets = state.networks, state.targets
     rho, q = map(networks["scaler"], (rho, q))
     losses, info = agent.losses(config, networks, targets, rho, q)
-    state.optimiser.zero_grad(set_to_none=True)
-    torch.stack(list(losses.values())).sum().backward()
-    state.optimiser.step()
-    for name, target in targets.items():
-        move(target, networks[name], config.polyak)
-    state.updates += 1
+    total = torch.stack(list(losses.values())).sum()
+    parts = {name: [*networks[name].parameters()] for name in state.vectors}
+    gradients = iter(
+        torch.autograd.grad(
+            total,
+            [part for network in parts.values() for part in network],
+            allow_unused=True,
+            materialize_grads=True,
+        )
+    )
+    for name, network in parts.items():
+        pieces = [next(gradients).flatten() for _ in network]
+        size = sum(piece.numel() for piece in pieces)
+        torch.cat(pieces, out=state.vectors[name].grad[:size])
     return {name: x.detach() for name, x in {**losses, **info}.items()}
 
 
 # book/learning/agent.md, section "Slow copies and falling rates"
-@torch.no_grad()
-def move(target: nn.Module, network: nn.Module, step: float) -> None:
-    """Move each parameter of `target` the fraction `step` toward `network`."""
-    old, new = list(target.parameters()), list(network.parameters())
-    torch._foreach_lerp_(old, new, step)
-
-
 def cosine(updates: int, total: int) -> float:
     """Return the factor, 1 to 0, on a falling learning rate."""
     progress = min(updates / max(total, 1), 1.0)

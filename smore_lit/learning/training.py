@@ -12,6 +12,7 @@ __all__ = [
     "fingerprint",
     "batch_seed",
     "start_run",
+    "draw",
     "step",
     "train",
     "choose_device",
@@ -33,11 +34,12 @@ __all__ = [
 
 
 # book/learning/training.md, section "Train, stop, and go on to the same bits"
-import copy
 import dataclasses
 import hashlib
 import json
 import math
+import os
+import shutil
 import time
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -57,6 +59,7 @@ from smore_lit.learning.agent import (
     Sizes,
     State,
     create_state,
+    differentiate,
     find_agent,
     make_config,
     update,
@@ -79,6 +82,7 @@ from smore_lit.learning.rollouts import Rollouts
 from smore_lit.learning.scaling import fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,
+    Batch,
     Sampler,
     Trajectories,
     draw_uniforms,
@@ -102,9 +106,13 @@ class Plan:
     eval_seed: int = 0  # which episodes
     log_every: int = 100  # updates between rows of metrics.csv
     checkpoint_every: int = 500  # updates between checkpoints
+    compile: bool = False  # fuse the losses with a C++ compiler
 
     def __post_init__(self):
-        for name, value in dataclasses.asdict(self).items():
+        counts = dataclasses.asdict(self)
+        if type(counts.pop("compile")) is not bool:
+            raise ValueError(f"compile must be a bool, got {self.compile!r}")
+        for name, value in counts.items():
             least = 0 if name in ("seed", "eval_seed") else 1
             if type(value) is not int or value < least:
                 due = f"a whole number, {least} or more"
@@ -160,6 +168,14 @@ class Run:
             plan=dataclasses.asdict(self.plan),
             data=fingerprint(self.sampler.data),
         )
+
+    @cached_property
+    def trained(self) -> Agent:
+        """Return the agent, its losses compiled if the plan says so."""
+        if not self.plan.compile:
+            return self.agent
+        losses = torch.compile(self.agent.losses, dynamic=False)
+        return dataclasses.replace(self.agent, losses=losses)
 
     @property
     def policy(self) -> Policy:
@@ -222,6 +238,12 @@ def start_run(
     if config.sampler not in SAMPLERS:
         known = ", ".join(SAMPLERS)
         raise ValueError(f"unknown sampler {config.sampler!r}; known: {known}")
+    compiler = os.environ.get("CXX", "g++")
+    if plan.compile and device == "cpu" and not shutil.which(compiler):
+        raise ValueError(
+            f"compiling needs the C++ compiler {compiler}, which is not"
+            " here: install it or train without compile"
+        )
     tolerance = task.threshold if task else 0.0
     sampler = SAMPLERS[config.sampler](
         trajectories.to(device), config.hindsight, tolerance
@@ -275,13 +297,16 @@ def _read_json(path: Path) -> dict:
 
 
 # book/learning/training.md, section "The loop"
+def draw(run: Run, generators: list[torch.Generator]) -> tuple[Batch, Batch]:
+    """Draw a batch of rho and one of q."""
+    size, columns = run.config.batch_size, run.sampler.columns
+    return run.sampler(draw_uniforms(generators, size, columns))
+
+
 def step(run: Run) -> dict[str, torch.Tensor]:
     """Draw one batch and take one update; return measurements, each (N,)."""
-    uniforms = draw_uniforms(
-        run.generators, run.config.batch_size, run.sampler.columns
-    )
-    rho, q = run.sampler(uniforms)
-    return update(run.agent, run.config, run.state, rho, q, run.plan.updates)
+    rho, q = draw(run, run.generators)
+    return update(run.trained, run.config, run.state, rho, q, run.plan.updates)
 
 
 def _loop(run: Run, log: "Log", progress: bool) -> None:
@@ -584,11 +609,7 @@ def read_summary(path: Path) -> dict:
 # book/learning/training.md, section "What a run writes"
 def count_flops(run: Run) -> int:
     """Count the floating-point operations of one update's matrix products."""
-    trial = dataclasses.replace(
-        run,
-        state=copy.deepcopy(run.state),
-        generators=[torch.Generator(g.device) for g in run.generators],
-    )
+    batches = draw(run, [torch.Generator(g.device) for g in run.generators])
     with FlopCounterMode(display=False) as counter:
-        step(trial)
+        differentiate(run.agent, run.config, run.state, *batches)
     return counter.get_total_flops()
