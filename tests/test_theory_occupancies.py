@@ -10,6 +10,7 @@ from smore_lit.theory.occupancies import (
     MOVES,
     GoalMDP,
     backup,
+    best_policy,
     flow_residual,
     goal_reward,
     grid_cells,
@@ -154,8 +155,22 @@ def test_best_return_of_a_linear_program_is_not_beaten():
     assert best.status == 0
     policy = policy_of(best.x.reshape(6, 3, 2))
     assert np.isclose(return_of(mdp, policy), -best.fun, atol=1e-9)
+    found = return_of(mdp, best_policy(mdp, goal_reward(mdp)))
+    assert np.isclose(found, -best.fun, atol=1e-9)
     others = [return_of(mdp, random_policy(rng, mdp)) for _ in range(200)]
     assert max(others) < -best.fun
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_best_policy_against_all_choices(seed):
+    rng, mdp, _ = draw(seed, (4, 2, 1), 0.9, bool(seed % 2))
+    reward = rng.normal(size=(4, 2, 1))
+    values = []
+    for bits in np.ndindex(2, 2, 2, 2):
+        policy = np.eye(2)[np.array(bits)][:, None]
+        values.append((occupancy(mdp, policy) * reward).sum())
+    found = occupancy(mdp, best_policy(mdp, reward))
+    assert np.isclose((found * reward).sum(), max(values), atol=1e-12)
 
 
 def test_goal_reward_counts_next_states():
@@ -251,6 +266,7 @@ def test_bad_arguments_are_refused_in_one_line():
         lambda: occupancy(mdp, 0.5 * policy),
         lambda: backup(mdp, policy, policy),
         lambda: state_flow_residual(mdp, policy[..., 0]),
+        lambda: best_policy(mdp, policy),
         lambda: policy_of(np.full((1, 1, 1), -0.1)),
         lambda: sample(rng, np.array([0.5, 0.4]), 3),
         lambda: grid_world(["..", "."]),

@@ -21,10 +21,11 @@ __all__ = [
     "occupancy",
     "flow_residual",
     "state_flow_residual",
-    "policy_of",
+    "best_policy",
     "backup",
     "goal_reward",
     "return_of",
+    "policy_of",
     "sample",
     "draw_rows",
     "simulate",
@@ -93,7 +94,7 @@ class GoalMDP:
         check_law("goal_law", self.goal_law, (np.size(self.goal_law),))
         phi = np.asarray(self.phi)
         if phi.shape != shape[:1] or not np.issubdtype(phi.dtype, np.integer):
-            raise ValueError(f"phi must hold one integer per state, {shape[0]}")
+            raise ValueError(f"phi needs one integer per state: {shape[0]}")
         if phi.min() < 0 or phi.max() >= self.goals:
             raise ValueError(f"phi must lie in 0 to {self.goals - 1}")
         if not 0 <= self.gamma < 1:
@@ -165,7 +166,7 @@ def random_policy(rng: np.random.Generator, mdp: GoalMDP) -> ndarray:
     return rng.dirichlet(np.ones(mdp.actions), size=size)
 
 
-# book/theory/occupancies.md, section "A world with goals"
+# book/theory/occupancies.md, section "The world of this part"
 MAP = (
     ".....",
     "..#..",
@@ -199,7 +200,7 @@ def grid_cells(rows: Sequence[str] = MAP) -> ndarray:
     return np.argwhere(free)
 
 
-# book/theory/occupancies.md, section "A world with goals"
+# book/theory/occupancies.md, section "The world of this part"
 def grid_world(rows: Sequence[str] = MAP, gamma: float = 0.9) -> GoalMDP:
     """Return the world of a map: moves that a wall or the rim blocks.
 
@@ -289,32 +290,35 @@ def state_flow_residual(mdp: GoalMDP, d: ndarray) -> ndarray:
     return d.sum(axis=1) - enters
 
 
-# book/theory/occupancies.md, section "The occupancy"
-def policy_of(d: ndarray) -> ndarray:
-    """Return the conditional law of actions under d, uniform where d is 0.
+# book/theory/occupancies.md, section "The best policy, seen from above"
+def best_policy(mdp: GoalMDP, reward: ndarray) -> ndarray:
+    r"""Return a policy that maximises $\mathbb{E}_{d^\pi}[reward]$.
 
     Args:
-        d: shape (S, A, G), no entry below -1e-9.
+        mdp: the world.
+        reward: any finite numbers, shape (S, A, G).
 
     Returns:
-        Shape (S, G, A).
-
-    Raises:
-        ValueError: d is clearly negative somewhere.
+        Shape (S, G, A), one action each, found by policy iteration.
     """
-    if np.min(d) < -1e-9:
-        raise ValueError(
-            f"d is negative, {np.min(d):.1e}: clip it before conditioning"
-        )
-    joint = np.maximum(d, 0).transpose(0, 2, 1)
-    total = joint.sum(axis=-1, keepdims=True)
-    known = total > 0
-    return np.where(
-        known, joint / np.where(known, total, 1), 1 / joint.shape[-1]
-    )
+    check_joint(mdp, reward, "reward")
+    here, goals = np.arange(mdp.states)[:, None], np.arange(mdp.goals)
+    choice = np.argmax(reward, axis=1)  # (S, G)
+    while True:
+        chain = mdp.transitions[here, choice].transpose(1, 0, 2)
+        system = np.eye(mdp.states) - mdp.gamma * chain
+        earned = reward[here, choice, goals].T[..., None]
+        value = np.linalg.solve(system, earned)[..., 0].T
+        after = np.einsum("sat,tg->sag", mdp.transitions, value)
+        total = reward + mdp.gamma * after
+        held = total[here, choice, goals]
+        better = total.max(axis=1) > held + 1e-11 * (1 + np.abs(held))
+        if not better.any():
+            return np.eye(mdp.actions)[choice]
+        choice = np.where(better, total.argmax(axis=1), choice)
 
 
-# book/theory/occupancies.md, section "The objective"
+# book/theory/occupancies.md, section "The best policy, seen from above"
 def backup(mdp: GoalMDP, policy: ndarray, score: ndarray) -> ndarray:
     r"""Return the mean score after one more step, $\mathcal{P}^\pi S$.
 
@@ -345,7 +349,32 @@ def return_of(mdp: GoalMDP, policy: ndarray) -> float:
     return float((occupancy(mdp, policy) * goal_reward(mdp)).sum())
 
 
-# book/theory/occupancies.md, section "Dice"
+# book/theory/occupancies.md, section "Flow without a policy"
+def policy_of(d: ndarray) -> ndarray:
+    """Return the conditional law of actions under d, uniform where d is 0.
+
+    Args:
+        d: shape (S, A, G), no entry below -1e-9.
+
+    Returns:
+        Shape (S, G, A).
+
+    Raises:
+        ValueError: d is clearly negative somewhere.
+    """
+    if np.min(d) < -1e-9:
+        raise ValueError(
+            f"d is negative, {np.min(d):.1e}: clip it before conditioning"
+        )
+    joint = np.maximum(d, 0).transpose(0, 2, 1)
+    total = joint.sum(axis=-1, keepdims=True)
+    known = total > 0
+    return np.where(
+        known, joint / np.where(known, total, 1), 1 / joint.shape[-1]
+    )
+
+
+# book/theory/occupancies.md, section "Dice agree"
 def sample(
     rng: np.random.Generator, distribution: ndarray, n: int
 ) -> tuple[ndarray, ...]:
