@@ -28,6 +28,7 @@ __all__ = [
     "read_as",
     "PLANNED",
     "train_agent",
+    "spell_out",
     "default_folder",
     "check_device",
     "describe_run",
@@ -350,6 +351,7 @@ def train_agent(options) -> Answer:
     from smore_lit.learning.trajectories import as_trajectories
 
     agent = find_agent(options.algo)
+    options.set = [*options.set, *spell_out(options)]
     pairs = [parse_setting(agent.config, text) for text in options.set]
     make_config(agent, **dict(pairs))
     plan = {n: getattr(options, n) for n in PLANNED}
@@ -368,6 +370,27 @@ def train_agent(options) -> Answer:
         **plan,
     )
     return describe_run(out, run.summary)
+
+
+# book/appendix/cli.md, section "Training"
+def spell_out(options) -> list[str]:
+    """Return `--divergence` and `--action-free` as words of `--set`.
+
+    Raises:
+        ValueError: the same setting is given both ways.
+    """
+    words = []
+    if options.divergence is not None:
+        words.append(f"divergence={options.divergence}")
+    if options.action_free:
+        words.append("action_free=true")
+    given = {text.partition("=")[0].strip() for text in options.set}
+    for word in words:
+        name = word.partition("=")[0]
+        if name in given:
+            option = "--" + name.replace("_", "-")
+            raise ValueError(f"{name} is given twice: drop {option} or --set")
+    return words
 
 
 # book/appendix/cli.md, section "Training"
@@ -771,6 +794,16 @@ def add_train(commands) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="a hyperparameter; may be repeated",
+    )
+    add(
+        "--divergence",
+        metavar="NAME",
+        help="what the score matches by: chi2, kl, hellinger or js",
+    )
+    add(
+        "--action-free",
+        action="store_true",
+        help="learn the score without actions",
     )
     add("--device", choices=("cpu", "cuda"), help="left out: cuda if any")
     add_workers(parser)

@@ -7,11 +7,16 @@ Three small networks, three losses, one step on all of them.
 __all__ = [
     "OBJECTIVES",
     "SmoreConfig",
+    "check_combination",
     "init_networks",
     "act",
     "score_loss",
+    "shape_of",
     "policy_scores",
     "losses",
+    "watch_ratios",
+    "action_free_losses",
+    "action_free_score_loss",
     "SMORE",
 ]
 
@@ -23,6 +28,13 @@ import torch
 from torch import Tensor, nn
 
 from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.divergence_losses import (
+    action_free_loss,
+    best_ratio,
+    find_trainable,
+    in_sample_divergence_loss,
+    mixture_divergence_loss,
+)
 from smore_lit.learning.networks import Critic, GaussianPolicy, Value
 from smore_lit.learning.objectives import (
     advantage_weights,
@@ -54,9 +66,13 @@ class SmoreConfig(AgentConfig):
     expectile: float = 0.8  # tau, lean of M toward the best action
     temperature: float = 3.0  # alpha, sharpness of the policy's weights
     weight_clip: float = 100.0  # largest weight of one action
+    divergence: str = "chi2"  # what S matches by; kl, hellinger or js
+    action_free: bool = False  # S of states and goals alone
+    ratio_cap: float = 20.0  # largest density ratio; chi2 with actions: none
 
     def __post_init__(self):
         super().__post_init__()
+        check_combination(self)
         if self.objective not in OBJECTIVES:
             known = ", ".join(OBJECTIVES)
             raise ValueError(
@@ -74,12 +90,36 @@ class SmoreConfig(AgentConfig):
                 raise ValueError(f"{name} must be positive, got {value}")
 
 
+def check_combination(config: SmoreConfig) -> None:
+    """Raise ValueError if settings of `config` contradict each other."""
+    find_trainable(config.divergence)
+    if not 1.0 < config.ratio_cap < float("inf"):
+        raise ValueError(
+            f"ratio_cap must be above 1 and finite, got {config.ratio_cap}"
+        )
+    general = config.action_free or config.divergence != "chi2"
+    if general and config.objective.startswith("released"):
+        raise ValueError(
+            f"objective {config.objective!r} is made of squares of S(s, a, g):"
+            " use in-sample or paper with another divergence or action_free"
+        )
+    for name in ("temperature", "expectile") if config.action_free else ():
+        if getattr(config, name) != getattr(SmoreConfig, name):
+            raise ValueError(
+                f"action_free has no {name}: coefficient sets its sharpness"
+            )
+
+
 # book/learning/smore.md, section "Networks"
 def init_networks(
     config: SmoreConfig, sizes: Sizes, seeds: int
 ) -> nn.ModuleDict:
     """Build the twin critics S, the value M and the policy."""
     state, hidden = sizes.observation + sizes.goal, config.hidden
+    if config.action_free:
+        policy = GaussianPolicy(seeds, state, sizes.action, hidden)
+        score = Value(seeds, state, hidden)
+        return nn.ModuleDict({"score": score, "policy": policy})
     return nn.ModuleDict(
         {
             "score": Critic(seeds, 2, state + sizes.action, hidden),
@@ -99,11 +139,12 @@ def act(
 # book/learning/smore.md, section "The loss of the score"
 def score_loss(
     config: SmoreConfig, networks: nn.ModuleDict, rho: Batch, q: Batch
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Compute the configured objective of S on one batch of rho and one of q.
 
     Returns:
-        The loss (N,), and the scores of rho and of q, each (N, 2, B).
+        The loss (N,), the scores of rho and of q, each (N, 2, B), and
+        M(s', g) after rho, then q, (N, 2B).
     """
     size = rho.goals.shape[1]
     pairs = zip(rho, q, strict=True)
@@ -117,16 +158,29 @@ def score_loss(
     mixture = score_q, score_rho, next_q, next_rho
     data = score_q, score_rho, next_rho
     mixed = dict(beta=config.beta, coefficient=config.coefficient)
+    policy = ()
+    if config.objective == "paper":
+        policy = policy_scores(networks, rho, q)
     if config.objective == "released":
         loss = released_score_loss(*data, gamma=gamma)
     elif config.objective == "released-stable":
         loss = released_stable_score_loss(*data, gamma=gamma)
-    elif config.objective == "paper":
-        policy = policy_scores(networks, rho, q)
-        loss = mixture_score_loss(*mixture, *policy, gamma=gamma, **mixed)
+    elif config.divergence == "chi2":
+        pick = mixture_score_loss if policy else in_sample_score_loss
+        loss = pick(*mixture, *policy, gamma=gamma, **mixed)
     else:
-        loss = in_sample_score_loss(*mixture, gamma=gamma, **mixed)
-    return loss, score_rho, score_q
+        pick = in_sample_divergence_loss
+        pick = mixture_divergence_loss if policy else pick
+        mixed |= shape_of(config)
+        loss = pick(*mixture, *policy, gamma=gamma, **mixed)
+    return loss, score_rho, score_q, value_next
+
+
+# book/learning/smore.md, section "The loss of the score"
+def shape_of(config: SmoreConfig) -> dict:
+    """Return the divergence of the configuration as the losses want it."""
+    divergence = find_trainable(config.divergence)
+    return dict(divergence=divergence, cap=config.ratio_cap)
 
 
 def policy_scores(
@@ -153,6 +207,8 @@ def losses(
 
     Source: Eqs. 9 to 11 of Sikchi et al. (2024), deviations 2 to 5.
     """
+    if config.action_free:
+        return action_free_losses(config, networks, targets, rho, q)
     with torch.no_grad():
         target = targets["score"](rho.observations, rho.actions, rho.goals)
         target = target.amin(dim=1)  # smaller of the two critics  (N, B)
@@ -164,7 +220,8 @@ def losses(
     policy = networks["policy"]
     means = policy(rho.observations, rho.goals)
     log_prob = policy.log_prob(means, rho.actions)
-    loss_score, score_rho, score_q = score_loss(config, networks, rho, q)
+    loss_score, *scores, value_next = score_loss(config, networks, rho, q)
+    score_rho, score_q = scores
     total = {
         "loss_score": loss_score,
         "loss_value": expectile_loss(target - value, config.expectile),
@@ -178,10 +235,95 @@ def losses(
         "effective_share": weights.sum(dim=1).square()
         / (weights.square().sum(dim=1) * weights.shape[1]),
     }
+    if config.divergence != "chi2":
+        y = config.gamma * value_next[:, None] - torch.cat(scores, dim=-1)
+        info |= watch_ratios(config, y)
     return total, info
 
 
 # book/learning/smore.md, section "All three losses"
+def watch_ratios(config: SmoreConfig, y: Tensor) -> dict[str, Tensor]:
+    """Measure the density ratios at y (N, K, 2B), first rho, then q."""
+    shape = shape_of(config)
+    ratio = best_ratio(4.0 * config.coefficient * y, **shape)
+    ratio_rho, ratio_q = ratio.tensor_split(2, dim=-1)
+    every = ratio.flatten(1)
+    return {
+        "ratio_q": ratio_q.mean(dim=(1, 2)),
+        "ratio_rho": ratio_rho.mean(dim=(1, 2)),
+        "ratio_max": every.amax(dim=1),
+        "ratio_capped": (every >= config.ratio_cap).float().mean(dim=1),
+        "ratio_share": every.sum(dim=1).square()
+        / (every.square().sum(dim=1).clamp(min=1e-30) * every.shape[1]),
+    }
+
+
+# book/learning/smore.md, section "Without actions"
+def action_free_losses(
+    config: SmoreConfig,
+    networks: nn.ModuleDict,
+    targets: nn.ModuleDict,
+    rho: Batch,
+    q: Batch,
+) -> Losses:
+    """Compute the losses of S(s, g) and the policy, and what to watch.
+
+    Source: Theorem 2 of Sikchi et al. (2024), as printed.
+    """
+    size, gamma = rho.goals.shape[1], config.gamma
+    both = Batch(*(torch.cat(x, dim=1) for x in zip(rho, q, strict=True)))
+    here = both.observations, both.goals
+    after = both.next_observations, both.goals
+    with torch.no_grad():
+        target, target_next = targets["score"](*here), targets["score"](*after)
+    score, following = networks["score"](*here), target_next
+    if config.objective == "paper":
+        following = networks["score"](*after)
+    score_rho, score_q = score.unsqueeze(1).split(size, dim=-1)
+    loss = action_free_score_loss(config, score_rho, score_q, following)
+    slow = (gamma * target_next - target).unsqueeze(1)
+    watched = watch_ratios(config, slow)
+    scale = 4.0 * config.coefficient
+    ratio = best_ratio(scale * slow.squeeze(1), **shape_of(config))
+    share = torch.full_like(ratio, 2.0 * config.beta)
+    share[:, :size] = 2.0 * (1.0 - config.beta)
+    weights = share * ratio.clamp(max=config.weight_clip)
+    policy = networks["policy"]
+    log_prob = policy.log_prob(policy(*here), both.actions)
+    total = {
+        "loss_score": loss,
+        "loss_policy": weighted_likelihood_loss(log_prob, weights),
+    }
+    info = {
+        "score_q": score_q.mean(dim=(1, 2)),
+        "score_rho": score_rho.mean(dim=(1, 2)),
+        "weight_mean": weights.mean(dim=1),
+    }
+    return total, info | watched
+
+
+# book/learning/smore.md, section "Without actions"
+def action_free_score_loss(
+    config: SmoreConfig, score_rho: Tensor, score_q: Tensor, following: Tensor
+) -> Tensor:
+    """Compute the loss of S(s, g) from scores at s and at s', (N,).
+
+    Args:
+        config: says which objective and divergence.
+        score_rho, score_q: S(s, g), each (N, 1, B).
+        following: S(s', g) after rho, then q, (N, 2B).
+    """
+    next_rho, next_q = following.tensor_split(2, dim=-1)
+    shape = dict(beta=config.beta, gamma=config.gamma, **shape_of(config))
+    shape["coefficient"] = config.coefficient
+    given = score_q, score_rho
+    if config.objective == "in-sample":
+        return in_sample_divergence_loss(*given, next_q, next_rho, **shape)
+    given += next_q.unsqueeze(1), next_rho.unsqueeze(1), score_rho
+    return action_free_loss(*given, **shape)
+
+
+# book/learning/smore.md, section "Without actions"
 SMORE = Agent(
     name="smore",
     config=SmoreConfig,
