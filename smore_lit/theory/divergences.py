@@ -2,7 +2,7 @@
 """Measure how far two distributions are apart.
 
 Five convex functions, the conjugates that make them linear in a score, and the
-edge where the printed table stops being one.
+edges that the printed table leaves out.
 """
 
 __all__ = [
@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 
-# book/theory/divergences.md, section "What every divergence can do"
+# book/theory/divergences.md, section "One number from a ratio"
 @dataclass(frozen=True)
 class FDivergence:
     r"""Hold a convex f with f(1) = 0 and what duality asks of it.
@@ -84,16 +84,19 @@ class FDivergence:
         return _sum_terms(self, p, q)
 
 
-# book/theory/divergences.md, section "What every divergence can do"
+# book/theory/divergences.md, section "One number from a ratio"
 def _sum_terms(divergence: FDivergence, p: Tensor, q: Tensor) -> Tensor:
     """Return the divergence of p from q, (), after checking both."""
     if p.shape != q.shape:
         raise ValueError(
-            f"p has shape {tuple(p.shape)}, q {tuple(q.shape)}: make them equal"
+            f"p has shape {tuple(p.shape)}, q {tuple(q.shape)}:"
+            " make them equal"
         )
     for name, value in (("p", p), ("q", q)):
         if not bool((value >= 0).all()):
-            raise ValueError(f"{name} holds a negative number or NaN: clip it")
+            raise ValueError(
+                f"{name} has negative or undefined entries: clip or repair it"
+            )
     slope = divergence.domain[1]  # f'(inf)
     inside = q > 0
     below = torch.where(inside, q, 1.0)
