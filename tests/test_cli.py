@@ -149,6 +149,16 @@ def test_train_names_its_folder(capfd):
     assert "needs 2 seeds" in capfd.readouterr().out
 
 
+def test_train_by_another_divergence_without_actions(capfd):
+    words = ["train", "FetchReach", *SMALL, "--updates", "4"]
+    words += ["--divergence", "kl", "--action-free"]
+    found = answer(capfd, *words)
+    assert found["setting"].endswith("divergence=kl action_free=True")
+    assert "divergence=kl" in found["directory"]
+    capfd.readouterr()
+    assert call("eval", found["directory"], *"--episodes 1".split()) == 0
+
+
 def test_video(capfd, run):
     found = answer(capfd, "video", run, "--out", "a.gif", "--drawing")
     assert found == {"file": "a.gif", "frames": 51}
@@ -241,6 +251,14 @@ WRONG = {
     "train FetchReach --size tiny --set temperature=-1": "temperature must",
     "train FetchReach --size tiny --set learning_rate=inf": "must be float",
     "train FetchReach --size tiny --set objective=best": "objective",
+    "train FetchReach --size tiny --divergence tv": "straight lines",
+    "train FetchReach --size tiny --divergence best": "known: chi2",
+    "train FetchReach --size tiny --divergence kl --set divergence=js": (
+        "drop --divergence or --set"
+    ),
+    "train FetchReach --size tiny --action-free --set expectile=0.9": (
+        "no expectile"
+    ),
     "train FetchReach --size tiny --set sampler=best": "sampler",
     "train FetchReach --size tiny --set initialiser=best": "initialis",
     "train FetchReach --size tiny --seeds 0": "1 or more",

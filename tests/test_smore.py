@@ -9,6 +9,7 @@ from smore_lit.learning.agent import (
     create_state,
     find_agent,
     make_config,
+    update,
 )
 from smore_lit.learning.smore import OBJECTIVES, SMORE, SmoreConfig, losses
 from smore_lit.learning.trajectories import Batch
@@ -174,9 +175,72 @@ def test_acts_by_its_mean(batches):
         ({"temperature": float("nan")}, "temperature"),
         ({"weight_clip": -1.0}, "weight_clip"),
         ({"gamma": 1.0}, "gamma"),
+        ({"divergence": "tv"}, "straight lines"),
+        ({"divergence": "kl2"}, "known"),
+        ({"ratio_cap": 1.0}, "ratio_cap"),
+        ({"ratio_cap": float("inf")}, "ratio_cap"),
+        ({"divergence": "kl", "objective": "released"}, "squares"),
+        ({"action_free": True, "objective": "released-stable"}, "squares"),
+        ({"action_free": True, "temperature": 1.0}, "no temperature"),
+        ({"action_free": True, "expectile": 0.9}, "no expectile"),
     ],
 )
 def test_settings_out_of_range(settings, word):
     with pytest.raises(ValueError, match=word) as caught:
         make_config(find_agent("smore"), **settings)
     assert "\n" not in str(caught.value)
+
+
+GENERAL = {
+    "kl": {"divergence": "kl"},
+    "kl-paper": {"divergence": "kl", "objective": "paper"},
+    "hellinger": {"divergence": "hellinger", "ratio_cap": 3.0},
+    "js": {"divergence": "js", "coefficient": 1.0},
+    "free": {"action_free": True},
+    "free-paper": {"action_free": True, "objective": "paper"},
+    "free-kl": {"action_free": True, "divergence": "kl"},
+}
+
+
+@pytest.mark.parametrize("settings", GENERAL.values(), ids=GENERAL)
+def test_other_divergences_train(settings, batches):
+    config = make_config(SMORE, hidden=(8, 8), **settings)
+    state = state_of(config)
+    found, info = losses(config, state.networks, state.targets, *batches)
+    assert all(x.shape == (2,) for x in (*found.values(), *info.values()))
+    for name, loss in found.items():
+        state.networks.zero_grad()
+        loss.sum().backward(retain_graph=True)
+        moved = {
+            part
+            for part, network in state.networks.items()
+            if any(
+                p.grad is not None and p.grad.any()
+                for p in network.parameters()
+            )
+        }
+        assert moved == {name.removeprefix("loss_")}
+    before = [p.clone() for p in state.networks.parameters()]
+    for _ in range(3):
+        measured = update(SMORE, config, state, *batches, 3)
+    assert all(x.isfinite().all() for x in measured.values())
+    after = state.networks["policy"].parameters()
+    assert any(not torch.equal(a, b) for a, b in zip(after, before[-7:]))
+    rho, _ = batches
+    actions = SMORE.act(state.networks, rho.observations, rho.goals)
+    assert actions.shape == rho.actions.shape
+
+
+def test_ratio_cap_is_idle_until_it_binds(batches):
+    """Same bits with any cap above the largest ratio; others below it."""
+    found = []
+    for cap in (20.0, 1e30, 1.05):
+        config = make_config(
+            SMORE, hidden=(8, 8), divergence="kl", ratio_cap=cap
+        )
+        state = state_of(config)
+        for _ in range(2):
+            info = update(SMORE, config, state, *batches, 2)
+        found.append((info["loss_score"], info["ratio_capped"]))
+    assert torch.equal(found[0][0], found[1][0]) and not found[0][1].any()
+    assert not torch.equal(found[0][0], found[2][0]) and found[2][1].all()

@@ -80,7 +80,8 @@ def best_ratio(
     top = _slope(divergence, cap) - level
     ratio = divergence.inverse_derivative(y.clamp(max=top) + level)
     ratio = torch.where(y < top, ratio, cap).clamp(max=cap)
-    return torch.maximum(ratio, torch.as_tensor(floor).to(y))
+    floor = torch.as_tensor(floor, dtype=y.dtype, device=y.device)
+    return torch.maximum(ratio, floor)
 
 
 # book/learning/divergence_losses.md, section "Clamp the ratio, not the exponent"
