@@ -43,7 +43,7 @@ def hard_goal_transitions(mdp: GoalMDP) -> ndarray:
     return weights / weights.sum()
 
 
-# book/theory/goal_transitions.md, section "Transitions that reach their goal"
+# book/theory/goal_transitions.md, section "The soft target"
 def training_reward(mdp: GoalMDP) -> ndarray:
     """Return the goal reward, 0 for goals that are never drawn, (S, A, G).
 
@@ -88,7 +88,7 @@ def soft_goal_transitions(mdp: GoalMDP, alpha: float) -> ndarray:
     return np.exp(alpha * training_reward(mdp) - shift)
 
 
-# book/theory/goal_transitions.md, section "Transitions that reach their goal"
+# book/theory/goal_transitions.md, section "Proposition 1"
 def entropy(d: ndarray) -> float:
     r"""Return $-\sum_x d(x) \log d(x)$ in nats, with 0 log 0 = 0."""
     positive = d[d > 0]
