@@ -1,0 +1,490 @@
+# Generated from book/theory/action_free.md by make sync. Edit the chapter, not this file.
+"""Drop the policy, keep the sign.
+
+A dual without actions finds the best policy by itself, provided that the
+occupancy behind it stays non-negative.
+"""
+
+__all__ = [
+    "state_difference",
+    "clamped_ratio",
+    "clamped_conjugate",
+    "action_free_objective",
+    "reachable_support",
+    "flow_matrix",
+    "Matching",
+    "solve_matching",
+    "ActionFreeSolution",
+    "solve_action_free",
+]
+
+
+# book/theory/action_free.md, section "Drop the policy, keep the sign"
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy import ndarray
+from scipy.optimize import linprog
+from scipy.sparse import block_diag, diags, eye, hstack, vstack
+
+from smore_lit.theory.divergences import FDivergence
+from smore_lit.theory.mixtures import (
+    mix,
+    mixture_divergence,
+    ratio_floor,
+    unmix,
+)
+from smore_lit.theory.occupancies import GoalMDP, occupancy, policy_of
+
+
+# book/theory/action_free.md, section "The dual, one transition at a time"
+def state_difference(mdp: GoalMDP, score: ndarray) -> ndarray:
+    r"""Return $y = \gamma\,\mathbb{E}[S(s', g)] - S(s, g)$.
+
+    Args:
+        mdp: the world.
+        score: S, shape (S, G).
+
+    Returns:
+        Shape (S, A, G).
+
+    Raises:
+        ValueError: a score of another shape.
+
+    Source: Theorem 2 of Sikchi et al. (2024).
+    """
+    if np.shape(score) != (mdp.states, mdp.goals):
+        raise ValueError(
+            f"score has shape {np.shape(score)}:"
+            f" make it {(mdp.states, mdp.goals)}"
+        )
+    ahead = np.einsum("sat,tg->sag", mdp.transitions, score)
+    return mdp.gamma * ahead - score[:, None]
+
+
+# book/theory/action_free.md, section "The dual, one transition at a time"
+def _map(function: Callable, values: ndarray) -> ndarray:
+    """Return a torch function of an array, as a float64 array."""
+    given = torch.as_tensor(values, dtype=torch.float64)
+    return function(given).detach().numpy()
+
+
+def clamped_ratio(
+    divergence: FDivergence, y: ndarray, floor: ndarray
+) -> ndarray:
+    r"""Return $\hat w$, the $w \ge$ `floor` at which $wy - f(w)$ is largest.
+
+    Args:
+        divergence: f.
+        y: Bellman differences, any shape.
+        floor: least ratio allowed, at least 0, shape of y.
+    """
+    return np.maximum(_map(divergence.ratio, y), floor)
+
+
+def clamped_conjugate(
+    divergence: FDivergence, y: ndarray, floor: ndarray
+) -> ndarray:
+    r"""Return $\sup_{w \ge \omega} \{wy - f(w)\}$ for $\omega$ = `floor`.
+
+    Args:
+        divergence: f.
+        y: Bellman differences, any shape.
+        floor: least ratio allowed, at least 0, shape of y.
+
+    Returns:
+        Shape of y; infinite where y is beyond every slope of f.
+    """
+    edge = floor * y - _map(divergence.generator, floor)
+    inside = _map(divergence.ratio, y) > floor
+    return np.where(inside, _map(divergence.nonnegative_conjugate, y), edge)
+
+
+# book/theory/action_free.md, section "The dual, one transition at a time"
+def _floor(
+    rho: ndarray,
+    q: ndarray,
+    beta: float,
+    corrected: bool,
+    floor: ndarray | None,
+) -> ndarray:
+    """Return the least ratio allowed, (S, A, G)."""
+    if floor is not None:
+        return np.broadcast_to(floor, np.shape(q)).astype(float)
+    return ratio_floor(beta, q, rho) * corrected
+
+
+def action_free_objective(
+    divergence: FDivergence,
+    mdp: GoalMDP,
+    rho: ndarray,
+    q: ndarray,
+    beta: float,
+    score: ndarray,
+    corrected: bool = True,
+    floor: ndarray | None = None,
+) -> float:
+    r"""Compute the action-free dual at a score.
+
+    Args:
+        divergence: f.
+        mdp: the world.
+        rho, q: data and goal transitions, (S, A, G).
+        beta: mixture share, in (0, 1].
+        score: S, shape (S, G).
+        corrected: clamp the ratio at the share of the data in the mixture;
+            otherwise at 0, as printed.
+        floor: another least ratio, (S, A, G), in place of both.
+
+    Returns:
+        The value, infinite where y leaves the domain of the conjugate.
+
+    Source: Theorem 2 of Sikchi et al. (2024), clamp corrected.
+    """
+    low = _floor(rho, q, beta, corrected, floor)
+    m, y = mix(beta, q, rho), state_difference(mdp, score)
+    if (y[m == 0] > divergence.domain[1]).any():
+        return np.inf
+    conjugate = clamped_conjugate(divergence, np.where(m > 0, y, 0), low)
+    start = np.outer(mdp.start, mdp.goal_law)
+    first = beta * (1 - mdp.gamma) * (start * score).sum()
+    total = first + (m * conjugate).sum() - (1 - beta) * (rho * y).sum()
+    return float(total)
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+def reachable_support(mdp: GoalMDP, allowed: ndarray) -> ndarray:
+    """Find the transitions that policies confined to `allowed` can visit.
+
+    Args:
+        mdp: the world.
+        allowed: transitions a policy may use, booleans (S, A, G).
+
+    Returns:
+        Booleans (S, A, G).
+
+    Raises:
+        ValueError: some start cannot be kept inside.
+    """
+    allowed = np.array(allowed, dtype=bool)
+    leads = (mdp.transitions > 0).astype(float)
+    while True:
+        dead = ~allowed.any(axis=1)
+        risky = np.einsum("sat,tg->sag", leads, dead) > 0
+        if not (allowed & risky).any():
+            break
+        allowed &= ~risky
+    reached = np.outer(mdp.start, mdp.goal_law) > 0
+    if (reached & dead).any():
+        raise ValueError(
+            "every policy leaves the support of q and rho and the divergence"
+            " is infinite: use a soft q, or data that cover the starts"
+        )
+    while True:
+        ahead = np.einsum("sat,sag->tg", leads, allowed & reached[:, None]) > 0
+        if not (ahead & ~reached).any():
+            return allowed & reached[:, None]
+        reached |= ahead
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+def _cost(divergence: FDivergence, d: ndarray, parts: tuple) -> tuple:
+    """Return the divergence with its two derivatives per entry of d."""
+    m, rho, beta = parts
+    on = m > 0
+    w = torch.as_tensor(
+        np.where(on, (beta * d + (1 - beta) * rho) / np.where(on, m, 1), 1)
+    ).requires_grad_()
+    slope = divergence.derivative(w)
+    (bend,) = torch.autograd.grad(slope.sum(), w)
+    steep = 0.0 if on.all() else divergence.domain[1]
+    value = np.where(on, m * _map(divergence.generator, w), beta * d * steep)
+    first = beta * np.where(on, slope.detach().numpy(), steep)
+    second = beta**2 * np.where(on, bend.numpy() / np.where(on, m, 1), 0)
+    return value.sum(), first, second
+
+
+def _barrier(
+    divergence: FDivergence, d: ndarray, flow: ndarray, parts: tuple
+) -> ndarray:
+    """Minimise the divergence over d > 0 with `flow @ d` kept."""
+    mu = 1e-2
+    while mu > 1e-13:
+        for _ in range(60):
+            value, first, second = _cost(divergence, d, parts)
+            gradient, weight = first - mu / d, second + mu / d**2
+            gain = flow / weight
+            price = np.linalg.solve(gain @ flow.T, -gain @ gradient)
+            step = -(gradient + flow.T @ price) / weight
+            drop = -gradient @ step
+            if drop <= 1e-3 * mu:
+                break
+            size = min(1.0, 0.99 / max(-(step / d).min(), 1e-300))
+            value -= mu * np.log(d).sum()
+            while size > 1e-10:
+                trial = d + size * step
+                other = _cost(divergence, trial, parts)[0]
+                other -= mu * np.log(trial).sum()
+                if other <= value - 0.1 * size * drop:
+                    break
+                size /= 2
+            d = d + size * step
+        mu /= 5
+    return d
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+def flow_matrix(mdp: GoalMDP) -> ndarray:
+    """Return the matrix of the map from S to y for one goal, (S, S A)."""
+    size = mdp.states * mdp.actions
+    ahead = mdp.gamma * mdp.transitions.reshape(size, mdp.states).T
+    return ahead - np.repeat(np.eye(mdp.states), mdp.actions, axis=1)
+
+
+def _columns(table: ndarray) -> ndarray:
+    """Return a table (..., G) with one flat row per goal, (G, ...)."""
+    return np.moveaxis(table, -1, 0).reshape(table.shape[-1], -1)
+
+
+def _match_tv(mdp: GoalMDP, q: ndarray) -> ndarray:
+    """Return an occupancy of least total variation from q, (S, A, G)."""
+    flow = block_diag([-flow_matrix(mdp)] * mdp.goals, format="csr")
+    one, target = eye(q.size), _columns(q).ravel()
+    start = _columns((1 - mdp.gamma) * np.outer(mdp.start, mdp.goal_law))
+    found = linprog(
+        np.concatenate([np.zeros(q.size), np.ones(q.size)]),
+        A_ub=vstack([hstack([one, -one]), hstack([-one, -one])]),
+        b_ub=np.concatenate([target, -target]),
+        A_eq=hstack([flow, 0 * flow]),
+        b_eq=start.ravel(),
+        method="highs",
+    )
+    if found.status:
+        raise ValueError(f"the linear program failed: {found.message}")
+    d = found.x[: q.size].reshape(mdp.goals, mdp.states, mdp.actions)
+    return np.moveaxis(d, 0, -1)
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Hold the best policy of a matching problem."""
+
+    value: float  # -D_f of the mixtures
+    occupancy: ndarray  # d, (S, A, G)
+    policy: ndarray  # (S, G, A)
+
+
+def solve_matching(
+    divergence: FDivergence,
+    mdp: GoalMDP,
+    rho: ndarray,
+    q: ndarray,
+    beta: float,
+) -> Matching:
+    r"""Maximise $-D_f$ of the mixtures over all policies, in the primal.
+
+    Args:
+        divergence: f.
+        mdp: the world.
+        rho, q: data and goal transitions, (S, A, G).
+        beta: mixture share, in (0, 1].
+
+    Returns:
+        The best policy and its exact value.
+
+    Raises:
+        ValueError: every policy has infinite divergence.
+
+    Source: Eq. 51 of Sikchi et al. (2024).
+    """
+    m = mix(beta, q, rho)
+    bounded = np.isfinite(divergence.domain[1])
+    support = reachable_support(mdp, (m > 0) | bounded)
+    d = occupancy(mdp, policy_of(support.astype(float))) * support
+    if divergence.name == "tv":
+        d = np.maximum(_match_tv(mdp, q), 0)
+    else:
+        matrix = flow_matrix(mdp)
+        for g in range(mdp.goals):
+            on = support[:, :, g].ravel()
+            rows = support[:, :, g].any(axis=1)
+            if not on.any():
+                continue
+            inner, base, data = (t[:, :, g].ravel()[on] for t in (d, m, rho))
+            flow = matrix[rows][:, on]
+            found = np.zeros(len(on))
+            found[on] = _barrier(divergence, inner, flow, (base, data, beta))
+            d[:, :, g] = found.reshape(mdp.states, mdp.actions)
+    policy = policy_of(d)
+    d = occupancy(mdp, policy)
+    value = -mixture_divergence(divergence, beta, d, q, rho)
+    return Matching(value, d, policy)
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+def _terms(
+    divergence: FDivergence, flow: ndarray, start: ndarray, parts: tuple
+) -> Callable:
+    """Return the dual of one goal as a function of its scores (S,)."""
+    m, data, floor = parts
+
+    def terms(score: ndarray) -> tuple:
+        y = score @ flow
+        conjugate = clamped_conjugate(divergence, y, floor)
+        if not np.isfinite(conjugate).all():
+            return np.inf, None, None
+        w = clamped_ratio(divergence, y, floor)
+        inside = w > floor
+        x = torch.as_tensor(np.where(inside, w, 1.0)).requires_grad_()
+        (bend,) = torch.autograd.grad(divergence.derivative(x).sum(), x)
+        curve = np.where(inside, m / bend.numpy(), 0.0)
+        value = start @ score + m @ conjugate - data @ y
+        return value, start + flow @ (m * w - data), flow * curve @ flow.T
+
+    return terms
+
+
+def _minimise(terms: Callable, size: int, limit: int = 1000) -> ndarray:
+    """Return the minimiser of a convex function by damped Newton steps."""
+    score, lift = np.zeros(size), 1.0
+    value, slope, bend = terms(score)
+    for _ in range(limit):
+        steep = np.abs(slope).max()
+        ridge = max(lift * steep, 1e-13 * np.trace(bend))
+        if steep <= 1e-15 or lift > 1e30:
+            break
+        step = -np.linalg.solve(bend + ridge * np.eye(size), slope)
+        trial = terms(score + step)
+        noise = 1e-14 * max(abs(value), 1e-3)
+        better = trial[0] <= value + 1e-4 * slope @ step
+        if not better and abs(trial[0] - value) <= noise:
+            better = np.abs(trial[1]).max() <= 0.5 * steep
+            if not better and -slope @ step <= noise:
+                break
+        if better:
+            score, (value, slope, bend) = score + step, trial
+        lift = max(lift / 10, 1e-6) if better else 8 * lift
+    return score
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+def _minimise_tv(
+    mdp: GoalMDP, m: ndarray, data: ndarray, floor: ndarray
+) -> tuple[ndarray, ndarray]:
+    """Return scores (S, G) and mixture (S, A, G) of total variation."""
+    back = block_diag([flow_matrix(mdp).T] * mdp.goals, format="csr")
+    base, low = _columns(m).ravel(), _columns(floor).ravel()
+    start = _columns((1 - mdp.gamma) * np.outer(mdp.start, mdp.goal_law))
+    share = 1 - data.sum()  # beta
+    linear = share * start.ravel() - back.T @ _columns(data).ravel()
+    one, zero = eye(m.size), np.zeros(m.size)
+    found = linprog(
+        np.concatenate([linear, base]),
+        A_ub=vstack(
+            [
+                hstack([back, -one]),
+                hstack([diags(low) @ back, -one]),
+                hstack([back, 0 * one]),
+            ]
+        ),
+        b_ub=np.concatenate([zero, (1 - low) / 2, zero + 0.5]),
+        bounds=(None, None),
+        method="highs",
+    )
+    if found.status:
+        raise ValueError(f"the linear program failed: {found.message}")
+    shape = mdp.goals, mdp.states, mdp.actions
+    upper, lower, edge = -found.ineqlin.marginals.reshape(3, -1)
+    mixture = (upper + low * lower + edge).reshape(shape)
+    score = found.x[: linear.size].reshape(shape[:2]).T
+    top = state_difference(mdp, score).max()
+    score = score * min(1.0, 0.5 / max(top, 0.5) * (1 - 1e-12))
+    return score, np.moveaxis(mixture, 0, -1)
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+@dataclass(frozen=True, eq=False)
+class ActionFreeSolution:
+    """Hold a minimiser of the action-free dual."""
+
+    value: float  # of the dual at the score
+    score: ndarray  # S, (S, G)
+    occupancy: ndarray  # m (w - omega) / beta, (S, A, G); may be negative
+    policy: ndarray  # its positive part, conditioned, (S, G, A)
+    smallest: float  # least entry of the occupancy
+    gap: float  # dual value less the policy's own matching value
+
+
+def solve_action_free(
+    divergence: FDivergence,
+    mdp: GoalMDP,
+    rho: ndarray,
+    q: ndarray,
+    beta: float,
+    corrected: bool = True,
+    floor: ndarray | None = None,
+) -> ActionFreeSolution:
+    """Minimise the action-free dual over all scores.
+
+    Args:
+        divergence: f; total variation is solved as a linear program.
+        mdp: the world.
+        rho, q: data and goal transitions, (S, A, G).
+        beta: mixture share, in (0, 1].
+        corrected: clamp the ratio at the share of the data in the mixture;
+            otherwise at 0, as printed.
+        floor: another least ratio, (S, A, G), in place of both.
+
+    Returns:
+        Score, value, recovered occupancy and policy, and the gap.
+
+    Raises:
+        ValueError: every policy has infinite divergence, or q and rho
+            leave holes and f grows no faster than its argument.
+
+    Source: Theorem 2 of Sikchi et al. (2024), clamp corrected.
+    """
+    m, data = mix(beta, q, rho), (1 - beta) * rho
+    low = _floor(rho, q, beta, corrected, floor)
+    if divergence.name == "tv":
+        score, mixture = _minimise_tv(mdp, m, data, low)
+    else:
+        score, mixture = _solve_smooth(divergence, mdp, m, data, low)
+    d = unmix(beta, mixture, rho)
+    policy = policy_of(np.maximum(d, 0))
+    value = action_free_objective(
+        divergence, mdp, rho, q, beta, score, floor=low
+    )
+    best = mixture_divergence(divergence, beta, occupancy(mdp, policy), q, rho)
+    return ActionFreeSolution(
+        value, score, d, policy, float(d.min()), value + best
+    )
+
+
+def _solve_smooth(
+    divergence: FDivergence,
+    mdp: GoalMDP,
+    m: ndarray,
+    data: ndarray,
+    floor: ndarray,
+) -> tuple[ndarray, ndarray]:
+    """Return scores (S, G) and mixture (S, A, G), goal by goal."""
+    if np.isfinite(divergence.domain[1]) and (m == 0).any():
+        raise ValueError(
+            f"q and rho leave holes, which {divergence.name} lets policies"
+            " visit: use a soft q, or data that cover everything"
+        )
+    reachable_support(mdp, m > 0)
+    share, score = 1 - data.sum(), np.zeros((mdp.states, mdp.goals))
+    start = share * (1 - mdp.gamma) * np.outer(mdp.start, mdp.goal_law)
+    flow = flow_matrix(mdp)
+    for g in range(mdp.goals):
+        on = m[:, :, g].ravel() > 0
+        parts = tuple(t[:, :, g].ravel()[on] for t in (m, data, floor))
+        terms = _terms(divergence, flow[:, on], start[:, g], parts)
+        score[:, g] = _minimise(terms, mdp.states)
+    y = np.where(m > 0, state_difference(mdp, score), 0)
+    return score, m * clamped_ratio(divergence, y, floor)

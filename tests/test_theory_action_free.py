@@ -1,0 +1,238 @@
+"""The action-free dual against convex solvers that do not know it."""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import linprog, minimize
+
+from smore_lit.theory.action_free import (
+    action_free_objective,
+    clamped_conjugate,
+    clamped_ratio,
+    flow_matrix,
+    reachable_support,
+    solve_action_free,
+    solve_matching,
+    state_difference,
+)
+from smore_lit.theory.divergences import DIVERGENCES
+from smore_lit.theory.duality import matching_value, random_problem
+from smore_lit.theory.goal_transitions import hard_goal_transitions
+from smore_lit.theory.occupancies import (
+    GoalMDP,
+    occupancy,
+    random_mdp,
+    random_policy,
+    state_flow_residual,
+)
+
+NAMES = list(DIVERGENCES)
+
+
+def problem(seed):
+    return random_problem(np.random.default_rng(seed))
+
+
+def given(name, p):
+    return DIVERGENCES[name], p.mdp, p.rho, p.q, p.beta
+
+
+def clarabel(name, p, signed=False):
+    """Return the best -D_f found by Clarabel, d signed if asked."""
+    S, A, G = p.q.shape
+    cost, rules = 0, []
+    for g in range(G):
+        m = (p.beta * p.q + (1 - p.beta) * p.rho)[:, :, g].ravel()
+        rho, q = p.rho[:, :, g].ravel(), p.q[:, :, g].ravel()
+        d = cp.Variable(S * A)
+        mixed = p.beta * d + (1 - p.beta) * rho
+        w = cp.multiply(1 / m, mixed)
+        for t in range(S):
+            enters = (1 - p.mdp.gamma) * p.mdp.start[t] * p.mdp.goal_law[g]
+            into = p.mdp.transitions[:, :, t].ravel()
+            leaves = cp.sum(d[t * A : (t + 1) * A])
+            rules.append(leaves == enters + p.mdp.gamma * (into @ d))
+        rules.append(mixed >= 0 if signed else d >= 0)
+        if name == "chi2":
+            cost += m @ cp.square(w - 1)
+        elif name == "kl":
+            cost += cp.sum(cp.rel_entr(mixed, m))
+        elif name == "hellinger":
+            cost += m @ (w - 2 * cp.sqrt(w) + 1)
+        elif name == "js":
+            middle = (mixed + m) / 2
+            cost += cp.sum(cp.rel_entr(mixed, middle))
+            cost += cp.sum(cp.rel_entr(m, middle))
+        else:
+            cost += cp.norm1(p.beta * (d - q)) / 2
+    task = cp.Problem(cp.Minimize(cost), rules)
+    return -task.solve(
+        solver=cp.CLARABEL,
+        tol_gap_abs=1e-10,
+        tol_gap_rel=1e-10,
+        tol_feas=1e-10,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_three_solvers_agree(name):
+    for seed in range(8):
+        p = problem(seed)
+        best = solve_matching(*given(name, p))
+        dual = solve_action_free(*given(name, p))
+        oracle = clarabel(name, p)
+        close = 1e-6 * max(1, abs(oracle))
+        assert abs(best.value - oracle) < close
+        assert abs(dual.value - oracle) < close
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_corrected_gap_closes_on_fifty_problems(name):
+    for seed in range(50):
+        p = problem(seed)
+        best = solve_matching(*given(name, p))
+        dual = solve_action_free(*given(name, p))
+        assert abs(dual.value - best.value) < 1e-6
+        assert abs(dual.gap) < 1e-6
+        assert dual.smallest > -1e-9
+        residual = state_flow_residual(p.mdp, dual.occupancy)
+        assert np.abs(residual).max() < 1e-7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_printed_form_is_the_dual_of_signed_measures(name):
+    wrong = 0
+    for seed in range(8):
+        p = problem(seed)
+        dual = solve_action_free(*given(name, p), corrected=False)
+        oracle = clarabel(name, p, signed=True)
+        assert abs(dual.value - oracle) < 1e-6 * max(1, abs(oracle))
+        best = solve_matching(*given(name, p)).value
+        assert dual.value > best - 1e-9
+        wrong += dual.value > best + 1e-6
+    assert wrong >= 2
+
+
+def test_the_least_printed_occupancy_is_clearly_negative():
+    rng, least, excess = np.random.default_rng(3), 0, 0
+    for _ in range(20):
+        mdp = random_mdp(rng, 5, 3, 2, 0.9, deterministic=True)
+        rho = rng.dirichlet(np.full(30, 0.1)) * 0.98 + 0.02 / 30
+        rho, q = rho.reshape(5, 3, 2), hard_goal_transitions(mdp)
+        task = DIVERGENCES["chi2"], mdp, rho, q, 0.5
+        wrong = solve_action_free(*task, corrected=False)
+        right = solve_action_free(*task)
+        least = min(least, wrong.smallest)
+        excess = max(excess, wrong.value - right.value)
+    assert least < -0.01 and excess > 0.005
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weak_duality_at_any_score(name):
+    for seed in range(10):
+        p, rng = problem(seed), np.random.default_rng(seed)
+        policy = random_policy(rng, p.mdp)
+        value = matching_value(
+            DIVERGENCES[name], p.mdp, policy, p.rho, p.q, p.beta
+        )
+        for scale in (0.01, 0.1, 1.0):
+            score = scale * rng.normal(size=(p.mdp.states, p.mdp.goals))
+            high = action_free_objective(*given(name, p), score)
+            loose = action_free_objective(
+                *given(name, p), score, corrected=False
+            )
+            assert value <= high + 1e-12 <= loose + 2e-12
+
+
+@pytest.mark.parametrize("name", ["chi2", "kl"])
+def test_a_quasi_newton_solver_finds_the_same_minimum(name):
+    for seed in range(4):
+        p = problem(seed)
+        for corrected in (True, False):
+            dual = solve_action_free(*given(name, p), corrected=corrected)
+            task, shape = given(name, p), dual.score.shape
+
+            def value(s, task=task, shape=shape, corrected=corrected):
+                return action_free_objective(
+                    *task, s.reshape(shape), corrected=corrected
+                )
+
+            found = minimize(
+                value,
+                dual.score.ravel() * 0.9,
+                method="L-BFGS-B",
+                options={"maxfun": 3000},
+            )
+            assert found.fun > dual.value - 1e-7 * max(1, abs(dual.value))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_clamped_conjugate_by_brute_force(name):
+    f = DIVERGENCES[name]
+    w = np.linspace(0, 12, 120_001)
+    for floor in (0.0, 0.4, 1.0):
+        y = np.linspace(-5, min(f.domain[1], 2) - 0.4, 40)
+        allowed = w[w >= floor - 1e-9]
+        table = (
+            np.outer(y, allowed)
+            - f.generator(torch.as_tensor(allowed)).numpy()
+        )
+        low = np.full_like(y, floor)
+        assert np.allclose(
+            clamped_conjugate(f, y, low), table.max(1), atol=1e-6
+        )
+        if name != "tv":
+            argmax = allowed[table.argmax(1)]
+            assert np.allclose(clamped_ratio(f, y, low), argmax, atol=2e-4)
+
+
+def test_flow_matrix_is_the_difference():
+    p = problem(0)
+    score = np.random.default_rng(0).normal(size=(p.mdp.states, p.mdp.goals))
+    flat = state_difference(p.mdp, score).reshape(-1, p.mdp.goals)
+    assert np.allclose(flow_matrix(p.mdp).T @ score, flat)
+
+
+def test_reachable_support_by_linear_programs():
+    rng = np.random.default_rng(0)
+    seen = refused = 0
+    for _ in range(30):
+        mdp = random_mdp(rng, 4, 2, 1, 0.9, deterministic=True)
+        start = np.eye(4)[rng.integers(4)]
+        mdp = GoalMDP(mdp.transitions, start, mdp.goal_law, mdp.phi, 0.9)
+        allowed = rng.random((4, 2, 1)) < 0.5
+        flow, wall = -flow_matrix(mdp), 1.0 * ~allowed.ravel()
+        bounds = [(0, 0 if w else None) for w in wall]
+        most = []
+        for x in range(8):
+            program = linprog(
+                -np.eye(8)[x], A_eq=flow, b_eq=0.1 * start, bounds=bounds
+            )
+            most.append(np.nan if program.status else -program.fun)
+        if np.isnan(most).any():
+            refused += 1
+            with pytest.raises(ValueError, match="every policy leaves"):
+                reachable_support(mdp, allowed)
+            continue
+        support = reachable_support(mdp, allowed).ravel()
+        assert np.array_equal(support, np.array(most) > 1e-7)
+        seen += 1
+    assert seen > 3 and refused > 3
+
+
+def test_uncovered_starts_are_refused():
+    p = problem(0)
+    rho, q = np.zeros_like(p.rho), np.zeros_like(p.q)
+    rho[0, 0, 0] = q[0, 0, 0] = 1.0
+    for solve in (solve_matching, solve_action_free):
+        with pytest.raises(ValueError, match="soft q") as error:
+            solve(DIVERGENCES["kl"], p.mdp, rho, q, 0.5)
+        assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="holes"):
+        solve_action_free(DIVERGENCES["js"], p.mdp, rho, q, 0.5)
+    best = solve_matching(DIVERGENCES["js"], p.mdp, rho, q, 0.5)
+    d = occupancy(p.mdp, best.policy)
+    assert np.isfinite(best.value) and np.allclose(d, best.occupancy)
+    with pytest.raises(ValueError, match="score has shape"):
+        state_difference(p.mdp, np.zeros((1, 1)))
