@@ -406,6 +406,33 @@ def _minimise_tv(
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+def _solve_smooth(
+    divergence: FDivergence,
+    mdp: GoalMDP,
+    m: ndarray,
+    data: ndarray,
+    floor: ndarray,
+) -> tuple[ndarray, ndarray]:
+    """Return scores (S, G) and mixture (S, A, G), goal by goal."""
+    if np.isfinite(divergence.domain[1]) and (m == 0).any():
+        raise ValueError(
+            f"q and rho leave holes, which {divergence.name} lets policies"
+            " visit: use a soft q, or data that cover everything"
+        )
+    reachable_support(mdp, m > 0)
+    share, score = 1 - data.sum(), np.zeros((mdp.states, mdp.goals))
+    start = share * (1 - mdp.gamma) * np.outer(mdp.start, mdp.goal_law)
+    flow = flow_matrix(mdp)
+    for g in range(mdp.goals):
+        on = m[:, :, g].ravel() > 0
+        parts = tuple(t[:, :, g].ravel()[on] for t in (m, data, floor))
+        terms = _terms(divergence, flow[:, on], start[:, g], parts)
+        score[:, g] = _minimise(terms, mdp.states)
+    y = np.where(m > 0, state_difference(mdp, score), 0)
+    return score, m * clamped_ratio(divergence, y, floor)
+
+
+# book/theory/action_free.md, section "Two programs for one number"
 @dataclass(frozen=True, eq=False)
 class ActionFreeSolution:
     """Hold a minimiser of the action-free dual."""
@@ -462,29 +489,3 @@ def solve_action_free(
     return ActionFreeSolution(
         value, score, d, policy, float(d.min()), value + best
     )
-
-
-def _solve_smooth(
-    divergence: FDivergence,
-    mdp: GoalMDP,
-    m: ndarray,
-    data: ndarray,
-    floor: ndarray,
-) -> tuple[ndarray, ndarray]:
-    """Return scores (S, G) and mixture (S, A, G), goal by goal."""
-    if np.isfinite(divergence.domain[1]) and (m == 0).any():
-        raise ValueError(
-            f"q and rho leave holes, which {divergence.name} lets policies"
-            " visit: use a soft q, or data that cover everything"
-        )
-    reachable_support(mdp, m > 0)
-    share, score = 1 - data.sum(), np.zeros((mdp.states, mdp.goals))
-    start = share * (1 - mdp.gamma) * np.outer(mdp.start, mdp.goal_law)
-    flow = flow_matrix(mdp)
-    for g in range(mdp.goals):
-        on = m[:, :, g].ravel() > 0
-        parts = tuple(t[:, :, g].ravel()[on] for t in (m, data, floor))
-        terms = _terms(divergence, flow[:, on], start[:, g], parts)
-        score[:, g] = _minimise(terms, mdp.states)
-    y = np.where(m > 0, state_difference(mdp, score), 0)
-    return score, m * clamped_ratio(divergence, y, floor)
