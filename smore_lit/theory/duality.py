@@ -1,23 +1,29 @@
 # Generated from book/theory/duality.md by make sync. Edit the chapter, not this file.
 """Trade the occupancy for a score.
 
-Theorem 1, line by line.
+Theorem 1, every line of its proof, and why the inner problem is easier than it
+looks.
 """
 
 __all__ = [
+    "matching_value",
     "BETAS",
     "GAMMAS",
     "Problem",
     "random_problem",
-    "matching_value",
     "bellman_difference",
     "bellman_matrix",
     "solve_score",
     "dual_objective",
+    "exact_score",
     "recover_occupancy",
     "dual_gradient",
     "DualSolution",
     "solve_dual",
+    "best_response",
+    "GameSolution",
+    "shortfall",
+    "solve_game",
 ]
 
 
@@ -48,7 +54,32 @@ from smore_lit.theory.occupancies import (
 )
 
 
-# book/theory/duality.md, section "Trade the occupancy for a score"
+# book/theory/duality.md, section "The problem"
+def matching_value(
+    divergence: FDivergence,
+    mdp: GoalMDP,
+    policy: ndarray,
+    rho: ndarray,
+    q: ndarray,
+    beta: float,
+) -> float:
+    r"""Return $-D_f(\mathrm{Mix}_\beta(d^\pi,\rho)\|
+    \mathrm{Mix}_\beta(q,\rho))$.
+
+    Args:
+        divergence: f.
+        mdp: the world.
+        policy: shape (S, G, A).
+        rho, q: data and goal transitions, (S, A, G).
+        beta: mixture share, in (0, 1].
+
+    Source: Eq. 6 of Sikchi et al. (2024), its constraints solved.
+    """
+    d = occupancy(mdp, policy)
+    return -mixture_divergence(divergence, beta, d, q, rho)
+
+
+# book/theory/duality.md, section "The problem"
 BETAS = (0.3, 0.5, 0.9, 1.0)
 GAMMAS = (0.5, 0.9, 0.99)
 
@@ -86,32 +117,7 @@ def random_problem(rng: np.random.Generator) -> Problem:
     return Problem(mdp, policy, rho, q, beta)
 
 
-# book/theory/duality.md, section "Trade the occupancy for a score"
-def matching_value(
-    divergence: FDivergence,
-    mdp: GoalMDP,
-    policy: ndarray,
-    rho: ndarray,
-    q: ndarray,
-    beta: float,
-) -> float:
-    r"""Return $-D_f(\mathrm{Mix}_\beta(d^\pi,\rho)\|
-    \mathrm{Mix}_\beta(q,\rho))$.
-
-    Args:
-        divergence: f.
-        mdp: the world.
-        policy: shape (S, G, A).
-        rho, q: data and goal transitions, (S, A, G).
-        beta: mixture share, in (0, 1].
-
-    Source: Eq. 6 of Sikchi et al. (2024), its constraints solved.
-    """
-    d = occupancy(mdp, policy)
-    return -mixture_divergence(divergence, beta, d, q, rho)
-
-
-# book/theory/duality.md, section "Trade the occupancy for a score"
+# book/theory/duality.md, section "Seven lines"
 def bellman_difference(
     mdp: GoalMDP, policy: ndarray, score: ndarray
 ) -> ndarray:
@@ -135,7 +141,7 @@ def solve_score(mdp: GoalMDP, policy: ndarray, y: ndarray) -> ndarray:
     return score[..., 0].T.reshape(y.shape)
 
 
-# book/theory/duality.md, section "Trade the occupancy for a score"
+# book/theory/duality.md, section "Seven lines"
 def _conjugate(
     divergence: FDivergence, y: ndarray, over: str
 ) -> tuple[ndarray, ndarray, ndarray]:
@@ -157,6 +163,7 @@ def _conjugate(
     return value.detach().numpy(), slope.detach().numpy(), bend.numpy()
 
 
+# book/theory/duality.md, section "Seven lines"
 def dual_objective(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -179,7 +186,8 @@ def dual_objective(
         over: take the conjugate over `nonnegative` ratios or the `reals`.
 
     Returns:
-        The value, infinite where y leaves the domain of the conjugate.
+        The value, infinite where y leaves the domain of the conjugate, or
+        exceeds f'(inf) where neither q nor rho has mass.
 
     Source: Eq. 7 of Sikchi et al. (2024).
     """
@@ -196,7 +204,42 @@ def dual_objective(
     return float(total) if allowed.all() else math.inf
 
 
-# book/theory/duality.md, section "Trade the occupancy for a score"
+# book/theory/duality.md, section "Why nothing is lost"
+def exact_score(
+    divergence: FDivergence,
+    mdp: GoalMDP,
+    policy: ndarray,
+    rho: ndarray,
+    q: ndarray,
+    beta: float,
+) -> ndarray:
+    r"""Return a score that minimises the dual, by one linear solve.
+
+    It is the action value of the reward $-f'(w^\pi)$. Where neither q nor
+    rho has mass, $y = f'(\infty)$ if the policy goes there and 0 if not.
+
+    Raises:
+        ValueError: no minimiser exists, because f' is infinite somewhere.
+
+    Source: Theorem 1 of Sikchi et al. (2024), stationarity.
+    """
+    target = mix(beta, occupancy(mdp, policy), rho)
+    mixture = mix(beta, q, rho)
+    ratio = np.where(mixture > 0, target, 1) / np.where(
+        mixture > 0, mixture, 1
+    )
+    y = divergence.derivative(torch.as_tensor(ratio)).numpy()
+    beyond = np.where(target > 0, divergence.domain[1], 0.0)
+    y = np.where(mixture > 0, y, beyond)
+    if not np.isfinite(y).all():
+        raise ValueError(
+            "the dual has no minimiser: f' is infinite where the policy or"
+            " the mixture of q never goes; use a policy and q without zeros"
+        )
+    return solve_score(mdp, policy, y)
+
+
+# book/theory/duality.md, section "Find the minimiser from scratch"
 def recover_occupancy(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -237,7 +280,7 @@ def dual_gradient(
     return -beta * flow_residual(mdp, policy, d)
 
 
-# book/theory/duality.md, section "Trade the occupancy for a score"
+# book/theory/duality.md, section "Find the minimiser from scratch"
 @dataclass(frozen=True, eq=False)
 class DualSolution:
     """Hold a minimiser of the dual of Theorem 1."""
@@ -262,6 +305,7 @@ def _newton_step(
     return step[..., 0].T.reshape(gradient.shape)
 
 
+# book/theory/duality.md, section "Find the minimiser from scratch"
 def _minimise(problem: tuple, over: str, limit: int) -> tuple[ndarray, int]:
     """Return the score that Newton's method finds from 0, and its steps."""
     divergence, mdp, policy, rho, q, beta = problem
@@ -286,7 +330,7 @@ def _minimise(problem: tuple, over: str, limit: int) -> tuple[ndarray, int]:
     return score, limit
 
 
-# book/theory/duality.md, section "Trade the occupancy for a score"
+# book/theory/duality.md, section "Find the minimiser from scratch"
 def _minimise_tv(problem: tuple) -> tuple[ndarray, ndarray]:
     """Return score and occupancy of the linear program of total variation."""
     _, mdp, policy, rho, q, beta = problem
@@ -310,11 +354,11 @@ def _minimise_tv(problem: tuple) -> tuple[ndarray, ndarray]:
     force = (high - low).transpose(1, 2, 0)
     score = found.x.reshape(shape).transpose(1, 2, 0)
     edge = np.abs(bellman_difference(mdp, policy, score)).max()
-    score = score * min(1.0, 0.5 / edge * (1 - 1e-15))
+    score = score * min(1.0, 0.5 / edge * (1 - 1e-12))
     return score, unmix(beta, mixture + force, rho)
 
 
-# book/theory/duality.md, section "Trade the occupancy for a score"
+# book/theory/duality.md, section "Find the minimiser from scratch"
 def solve_dual(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -360,3 +404,120 @@ def solve_dual(
     value = dual_objective(*problem, score, over)
     gap = (value - primal) / max(abs(primal), 1e-12)
     return DualSolution(value, score, found, gap, steps)
+
+
+# book/theory/duality.md, section "The best policy"
+def best_response(mdp: GoalMDP, reward: ndarray) -> tuple[float, ndarray]:
+    """Return the largest mean reward of an occupancy, and a policy for it.
+
+    Args:
+        mdp: the world.
+        reward: shape (S, A, G).
+
+    Returns:
+        The largest sum of occupancy times reward over all policies, and
+        a deterministic policy (S, G, A) that has it, by policy iteration.
+    """
+    check_joint(mdp, reward, "reward")
+    choices = np.eye(mdp.actions)
+    policy = choices[reward.argmax(axis=1)]
+    while True:
+        score = solve_score(mdp, policy, -reward)
+        held = np.einsum("sga,sag->sg", policy, score)
+        edge = 1e-12 * (1 + np.abs(held).max())
+        better = score.max(axis=1) > held + edge
+        if not better.any():
+            return float((occupancy(mdp, policy) * reward).sum()), policy
+        greedy = choices[score.argmax(axis=1)]
+        policy = np.where(better[..., None], greedy, policy)
+
+
+# book/theory/duality.md, section "The best policy"
+@dataclass(frozen=True, eq=False)
+class GameSolution:
+    """Hold a policy, its score, and how far it can be from the best."""
+
+    value: float  # minus the divergence of the policy
+    policy: ndarray  # (S, G, A)
+    score: ndarray  # S, (S, A, G), minimises the dual of that policy
+    occupancy: ndarray  # (S, A, G)
+    gap: float  # no policy's value is higher than value + gap
+    steps: int
+
+
+def shortfall(
+    divergence: FDivergence,
+    mdp: GoalMDP,
+    policy: ndarray,
+    rho: ndarray,
+    q: ndarray,
+    beta: float,
+) -> tuple[float, ndarray]:
+    r"""Return a bound on what a better policy could gain, and the score.
+
+    The bound is beta times the regret in the implicit reward $-f'(w)$.
+    """
+    score = exact_score(divergence, mdp, policy, rho, q, beta)
+    reward = -bellman_difference(mdp, policy, score)
+    best, _ = best_response(mdp, reward)
+    earned = (occupancy(mdp, policy) * reward).sum()
+    return beta * max(float(best - earned), 0.0), score
+
+
+# book/theory/duality.md, section "The best policy"
+def _climb(problem: tuple, score: ndarray, rate: float) -> tuple:
+    """Return the policy moved along its score, its value and the rate."""
+    divergence, mdp, policy, rho, q, beta = problem
+    lift = score.transpose(0, 2, 1)
+    lift = lift - lift.max(axis=-1, keepdims=True)
+    value = matching_value(*problem)
+    while rate > 1e-12:
+        moved = policy * np.exp(rate * lift)
+        moved = moved / moved.sum(axis=-1, keepdims=True)
+        trial = matching_value(divergence, mdp, moved, rho, q, beta)
+        if trial >= value:
+            return moved, trial, 1.5 * rate
+        rate /= 2
+    return policy, value, rate
+
+
+def solve_game(
+    divergence: FDivergence,
+    mdp: GoalMDP,
+    rho: ndarray,
+    q: ndarray,
+    beta: float,
+    tolerance: float = 1e-6,
+    limit: int = 1000,
+) -> GameSolution:
+    r"""Maximise over policies the minimum of the dual over scores.
+
+    Args:
+        divergence: f, any but total variation.
+        mdp: the world.
+        rho, q: data and goal transitions, (S, A, G), whose mixture is
+            positive.
+        beta: mixture share, in (0, 1].
+        tolerance: stop once the bound on the gain is below this.
+        limit: most steps $\pi \leftarrow \pi e^{\eta S}$.
+
+    Returns:
+        The last policy, its score, and the bound.
+
+    Raises:
+        ValueError: the divergence has a kink, or there is no minimiser.
+
+    Source: Theorem 1 of Sikchi et al. (2024).
+    """
+    if divergence.name == "tv":
+        raise ValueError("total variation has kinks: choose another one")
+    shape, rate = (mdp.states, mdp.goals, mdp.actions), 1.0
+    policy = np.full(shape, 1 / mdp.actions)
+    for step in range(limit + 1):
+        problem = divergence, mdp, policy, rho, q, beta
+        gap, score = shortfall(*problem)
+        if gap <= tolerance or step == limit:
+            break
+        policy, _, rate = _climb(problem, score, rate)
+    value, d = matching_value(*problem), occupancy(mdp, policy)
+    return GameSolution(value, policy, score, d, gap, step)

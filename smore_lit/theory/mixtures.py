@@ -1,8 +1,8 @@
 # Generated from book/theory/mixtures.md by make sync. Edit the chapter, not this file.
 """Dilute both sides.
 
-Two distributions, each mixed with the same data: always closer, never
-infinitely far, and what Proposition 2 says about it.
+Two distributions, each mixed with the same data: closer than before, never
+infinitely far, and what Proposition 2 promises about it.
 """
 
 __all__ = [
@@ -32,7 +32,7 @@ from smore_lit.theory.goal_transitions import (
 from smore_lit.theory.occupancies import GoalMDP
 
 
-# book/theory/mixtures.md, section "Dilute both sides"
+# book/theory/mixtures.md, section "The mixture"
 def check_beta(beta: float) -> None:
     """Raise ValueError unless 0 < beta <= 1."""
     if not 0 < beta <= 1:
@@ -69,7 +69,7 @@ def unmix(beta: float, mixture: ndarray, rho: ndarray) -> ndarray:
     return (np.asarray(mixture) - (1 - beta) * np.asarray(rho)) / beta
 
 
-# book/theory/mixtures.md, section "Dilute both sides"
+# book/theory/mixtures.md, section "The mixture"
 def mixture_divergence(
     divergence: FDivergence,
     beta: float,
@@ -96,16 +96,16 @@ def mixture_divergence(
 
 
 def ratio_floor(beta: float, q: ndarray, rho: ndarray) -> ndarray:
-    r"""Return $(1-\beta)\rho / \mathrm{Mix}_\beta(q,\rho)$, 0 where both are 0.
+    r"""Return $(1-\beta)\rho / \mathrm{Mix}_\beta(q,\rho)$.
 
-    No occupancy can push the ratio of the mixtures below it.
+    It is 0 where both are 0.
     """
     mixture = mix(beta, q, rho)
     safe = np.where(mixture > 0, mixture, 1)
     return (1 - beta) * np.asarray(rho) / safe
 
 
-# book/theory/mixtures.md, section "Dilute both sides"
+# book/theory/mixtures.md, section "What Proposition 2 says"
 def offline_return(
     mdp: GoalMDP, d: ndarray, rho: ndarray, alpha: float, beta: float
 ) -> float:
@@ -140,7 +140,7 @@ def offline_constant(
     return float((1 - beta) * Z * (rho * mixture).sum())
 
 
-# book/theory/mixtures.md, section "Dilute both sides"
+# book/theory/mixtures.md, section "Step 4: any larger divergence"
 def mixture_bound_gap(
     divergence: FDivergence,
     mdp: GoalMDP,
