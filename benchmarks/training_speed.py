@@ -1,13 +1,15 @@
 """Measure training speed against the machine's own matrix-product peak.
 
-For 1, 3 and 10 seeds, batch 512 and hidden layers 2 x 256, in turns that
-alternate with the matrix products so that a machine whose speed drifts slows
-both: updates per second, GFLOP per update (counted by PyTorch), and the
-fraction that the update reaches of two rates: the best square product, which
-is the machine's peak, and the product a hidden layer makes, 1024 x 256 by
-256 x 256.
+For 1, 3 and 10 seeds, batch 512 and hidden layers 2 x 256, as it stands and
+compiled, in turns that alternate with the matrix products so that a machine
+whose speed drifts slows both: updates per second, GFLOP per update (counted
+by PyTorch), and the fraction that the update reaches of two rates: the best
+square product, which is the machine's peak, and the product a hidden layer
+makes, 1024 x 256 by 256 x 256.
 
-    python benchmarks/training_speed.py [--rounds 9] [--algorithm smore]
+    python benchmarks/training_speed.py [--out results/training_speed.csv]
+
+Compiling takes half a minute for each number of seeds.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import time
 
 import torch
 
+from smore_lit.appendix.cli import write_rows
 from smore_lit.benchmark.datasets import tiny_dataset
 from smore_lit.learning.agent import find_agent, make_config
 from smore_lit.learning.training import Plan, count_flops, start_run, step
@@ -47,56 +50,77 @@ def multiply(shapes, seconds: float) -> float:
     return max(rates)
 
 
-def summary(fractions) -> str:
-    """Return median and range of fractions."""
-    low, middle, high = (
-        min(fractions),
-        statistics.median(fractions),
-        max(fractions),
-    )
-    return f"{middle:.2f} ({low:.2f}..{high:.2f})"
+def measure(data, algorithm, seeds: int, modes, rounds: int, seconds: float):
+    """Yield one row for each mode, 0 as it stands or 1 compiled."""
+    agent = find_agent(algorithm)
+    config = make_config(agent)
+    plans = [Plan(seeds=seeds, compile=bool(mode)) for mode in modes]
+    runs = [start_run(data, agent, config, plan) for plan in plans]
+    gflop = count_flops(runs[0]) / 1e9
+    updates, peaks, layers = [[] for _ in runs], [], []
+    for _ in range(rounds):
+        peaks.append(multiply(SQUARES, seconds / 2))
+        for run, rates in zip(runs, updates):
+            train = functools.partial(step, run)
+            rates.append(rate(train, 1.0, seconds))
+        layers.append(multiply(LAYER, seconds / 4))
+    for run, rates in zip(runs, updates):
+        of_peak = [u * gflop / p for u, p in zip(rates, peaks)]
+        of_layer = [u * gflop / p for u, p in zip(rates, layers)]
+        yield {
+            "algorithm": agent.name,
+            "seeds": seeds,
+            "compiled": "yes" if run.plan.compile else "no",
+            "updates_per_second": statistics.median(rates),
+            "gflop_per_update": gflop,
+            "peak_gflops": statistics.median(peaks),
+            "of_peak": statistics.median(of_peak),
+            "of_peak_low": min(of_peak),
+            "of_peak_high": max(of_peak),
+            "of_layer": statistics.median(of_layer),
+            "rounds": rounds,
+            "threads": torch.get_num_threads(),
+        }
 
 
 def main() -> None:
-    """Print one line per number of seeds."""
+    """Print one line per algorithm, number of seeds and mode."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--algorithm", default="smore")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=2.0)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 3, 10])
+    add = parser.add_argument
+    add("--algorithms", nargs="+", default=["smore"], metavar="NAME")
+    add("--seeds", type=int, nargs="+", default=[1, 3, 10], metavar="N")
+    add(
+        "--modes",
+        type=int,
+        nargs="+",
+        choices=(0, 1),
+        default=[0, 1],
+        help="0 as it stands, 1 compiled; both when left out",
+    )
+    add("--rounds", type=int, default=9)
+    add("--seconds", type=float, default=2.0)
+    add("--out", metavar="CSV", help="where to write the rows")
     options = parser.parse_args()
-    agent = find_agent(options.algorithm)
     data = as_trajectories(**tiny_dataset("FetchReach"))
-    config = make_config(agent)
-    print(
-        f"{agent.name}, batch {config.batch_size}, hidden {config.hidden},"
-        f" {torch.get_num_threads()} threads, torch {torch.__version__};"
-        f" median of {options.rounds} alternating rounds"
-    )
-    print(
-        "seeds  updates/s  GFLOP/update  GFLOP/s     peak"
-        "    of the peak (range)  of a layer's product"
-    )
-    for seeds in options.seeds:
-        run = start_run(data, agent, config, Plan(seeds=seeds))
-        gflop = count_flops(run) / 1e9
-        updates, peaks, layers = [], [], []
-        train = functools.partial(step, run)
-        for _ in range(options.rounds):
-            peaks.append(multiply(SQUARES, options.seconds / 2))
-            updates.append(rate(train, 1.0, options.seconds))
-            layers.append(multiply(LAYER, options.seconds / 4))
-        speed = statistics.median(updates)
-        shares = [
-            summary([u * gflop / p for u, p in zip(updates, rates)])
-            for rates in (peaks, layers)
-        ]
-        print(
-            f"{seeds:5d}  {speed:9.1f}  {gflop:12.3f}  {speed * gflop:7.1f}"
-            f"  {statistics.median(peaks):7.1f}"
-            f"  {shares[0]:>21}  {shares[1]:>20}",
-            flush=True,
-        )
+    rows = []
+    for algorithm in options.algorithms:
+        for seeds in options.seeds:
+            for row in measure(
+                data,
+                algorithm,
+                seeds,
+                options.modes,
+                options.rounds,
+                options.seconds,
+            ):
+                rows.append(row)
+                cells = (
+                    f"{v:.3g}" if isinstance(v, float) else str(v)
+                    for v in row.values()
+                )
+                print(*map("{}={}".format, row, cells), flush=True)
+    if options.out:
+        write_rows(options.out, rows)
 
 
 if __name__ == "__main__":

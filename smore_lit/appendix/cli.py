@@ -354,7 +354,7 @@ def train_agent(options) -> Answer:
     options.set = [*options.set, *spell_out(options)]
     pairs = [parse_setting(agent.config, text) for text in options.set]
     make_config(agent, **dict(pairs))
-    plan = {n: getattr(options, n) for n in PLANNED}
+    plan = {n: getattr(options, n) for n in (*PLANNED, "compile")}
     plan = {name: n for name, n in plan.items() if n is not None}
     out = Path(options.out) if options.out else default_folder(options)
     data = read_dataset(find_manifest(task, options))
@@ -804,6 +804,12 @@ def add_train(commands) -> None:
         "--action-free",
         action="store_true",
         help="learn the score without actions",
+    )
+    add(
+        "--compile",
+        action="store_true",
+        default=None,
+        help="with a C++ compiler: slower to start, then faster",
     )
     add("--device", choices=("cpu", "cuda"), help="left out: cuda if any")
     add_workers(parser)

@@ -242,7 +242,7 @@ def update(
     Args:
         agent, config: what is trained.
         state: changed in place.
-        rho, q: one batch of each, (N, B, ·).
+        rho, q: one batch of each, (N, B, ·), on the networks' scale.
         total_updates: length of training, which the cosine needs.
 
     Returns:
@@ -270,7 +270,6 @@ def differentiate(
         Losses and measurements by name, each (N,), detached.
     """
     networks, targets = state.networks, state.targets
-    rho, q = map(networks["scaler"], (rho, q))
     losses, info = agent.losses(config, networks, targets, rho, q)
     total = torch.stack(list(losses.values())).sum()
     parts = {name: [*networks[name].parameters()] for name in state.vectors}

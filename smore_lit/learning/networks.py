@@ -48,7 +48,7 @@ class Linear(nn.Module):
         weight, bias = self.weight.flatten(0, -3), self.bias.flatten(0, -3)
         if weight.shape[-1] == 1:
             return (x * weight.mT).sum(dim=-1, keepdim=True) + bias
-        return torch.baddbmm(bias, x, weight)
+        return torch.bmm(x, weight).add_(bias)
 
 
 # book/learning/networks.md, section "Layer normalisation with a seed axis"

@@ -12,6 +12,7 @@ __all__ = [
     "fingerprint",
     "batch_seed",
     "start_run",
+    "sample",
     "draw",
     "step",
     "train",
@@ -41,6 +42,7 @@ import math
 import os
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -79,7 +81,7 @@ from smore_lit.learning.evaluation import (
 )
 from smore_lit.learning.files import Table, read_table, sweep, write_atomic
 from smore_lit.learning.rollouts import Rollouts
-from smore_lit.learning.scaling import fit_scaler
+from smore_lit.learning.scaling import Scaler, fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,
     Batch,
@@ -170,12 +172,13 @@ class Run:
         )
 
     @cached_property
-    def trained(self) -> Agent:
-        """Return the agent, its losses compiled if the plan says so."""
+    def fast(self) -> tuple[Callable, Agent]:
+        """Return `sample` and the agent, compiled if the plan says so."""
         if not self.plan.compile:
-            return self.agent
+            return sample, self.agent
         losses = torch.compile(self.agent.losses, dynamic=False)
-        return dataclasses.replace(self.agent, losses=losses)
+        agent = dataclasses.replace(self.agent, losses=losses)
+        return torch.compile(sample, dynamic=False), agent
 
     @property
     def policy(self) -> Policy:
@@ -297,16 +300,26 @@ def _read_json(path: Path) -> dict:
 
 
 # book/learning/training.md, section "The loop"
-def draw(run: Run, generators: list[torch.Generator]) -> tuple[Batch, Batch]:
-    """Draw a batch of rho and one of q."""
+def sample(
+    sampler: Sampler, scaler: Scaler, uniforms: torch.Tensor
+) -> tuple[Batch, Batch]:
+    """Turn uniform numbers into rho and q, on the scale of the networks."""
+    rho, q = sampler(uniforms)
+    return scaler(rho), scaler(q)
+
+
+def draw(run: Run, sample: Callable, generators) -> tuple[Batch, Batch]:
+    """Draw a batch of rho and one of q, one generator for each seed."""
     size, columns = run.config.batch_size, run.sampler.columns
-    return run.sampler(draw_uniforms(generators, size, columns))
+    uniforms = draw_uniforms(generators, size, columns)
+    return sample(run.sampler, run.state.networks["scaler"], uniforms)
 
 
 def step(run: Run) -> dict[str, torch.Tensor]:
     """Draw one batch and take one update; return measurements, each (N,)."""
-    rho, q = draw(run, run.generators)
-    return update(run.trained, run.config, run.state, rho, q, run.plan.updates)
+    sample, agent = run.fast
+    rho, q = draw(run, sample, run.generators)
+    return update(agent, run.config, run.state, rho, q, run.plan.updates)
 
 
 def _loop(run: Run, log: "Log", progress: bool) -> None:
@@ -609,7 +622,8 @@ def read_summary(path: Path) -> dict:
 # book/learning/training.md, section "What a run writes"
 def count_flops(run: Run) -> int:
     """Count the floating-point operations of one update's matrix products."""
-    batches = draw(run, [torch.Generator(g.device) for g in run.generators])
+    generators = [torch.Generator(g.device) for g in run.generators]
+    rho, q = draw(run, sample, generators)
     with FlopCounterMode(display=False) as counter:
-        differentiate(run.agent, run.config, run.state, *batches)
+        differentiate(run.agent, run.config, run.state, rho, q)
     return counter.get_total_flops()
