@@ -200,7 +200,7 @@ def show_tasks(options) -> Answer:
             task.action_size,
             task.goal_size,
             task.horizon,
-            f"{task.threshold:g} m",
+            f"{task.threshold:g} {task.unit}",
             task.source,
         )
         for task in TASKS.values()

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smore_lit.benchmark.tasks import Task
+from smore_lit.benchmark.worlds import resolve
 
 
 # book/benchmark/experts.md, section "A policy is a factory"
@@ -60,7 +61,10 @@ class ReachExpert:
         return action.clip(-1, 1)
 
 
-EXPERTS = {"FetchReach": ReachExpert()}
+# book/benchmark/experts.md, section "A controller from one number"
+EXPERTS = {  # task: a policy, or where to find one or its class
+    "FetchReach": ReachExpert(),
+}
 
 
 def expert(task: Task) -> Callable:
@@ -69,11 +73,14 @@ def expert(task: Task) -> Callable:
     Raises:
         ValueError: no expert is known for the task.
     """
-    if task.name not in EXPERTS:
+    if task.base not in EXPERTS:
         raise ValueError(
             f"no expert for {task.name}; known: {', '.join(EXPERTS)}"
         )
-    return EXPERTS[task.name]
+    policy = EXPERTS[task.base]
+    if isinstance(policy, str):
+        policy = resolve(policy)
+    return policy() if isinstance(policy, type) else policy
 
 
 # book/benchmark/experts.md, section "The noise of the benchmark"
