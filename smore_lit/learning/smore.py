@@ -90,6 +90,7 @@ class SmoreConfig(AgentConfig):
                 raise ValueError(f"{name} must be positive, got {value}")
 
 
+# book/learning/smore.md, section "Hyperparameters"
 def check_combination(config: SmoreConfig) -> None:
     """Raise ValueError if settings of `config` contradict each other."""
     find_trainable(config.divergence)
