@@ -64,6 +64,8 @@ class ReachExpert:
 # book/benchmark/experts.md, section "A controller from one number"
 EXPERTS = {  # task: a policy, or where to find one or its class
     "FetchReach": ReachExpert(),
+    "PointReach": "smore_lit.benchmark.points:PointExpert",
+    "PointRooms": "smore_lit.benchmark.points:RoomsExpert",
 }
 
 

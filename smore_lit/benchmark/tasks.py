@@ -457,6 +457,8 @@ TASKS = {
         FETCH_PICK,
         FETCH_SLIDE,
         HAND_REACH,
+        POINT_REACH,
+        POINT_ROOMS,
     )
 }
 
