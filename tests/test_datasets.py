@@ -82,9 +82,9 @@ def refused(root, *words):
     ],
 )
 def test_counts_are_exact_floors(size, percent, experts):
-    counts = datasets.count_halves(size, percent)
+    counts = datasets.count_halves(TASK, size, percent)
     assert counts["expert"] == experts
-    assert sum(counts.values()) == datasets.SIZES[size]
+    assert sum(counts.values()) == datasets.count_episodes(TASK, size)
 
 
 @pytest.mark.parametrize("percent", [-1, 100.1, float("nan"), float("inf")])

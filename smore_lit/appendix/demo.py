@@ -215,7 +215,7 @@ def run_demo(
         ValueError, OSError, RuntimeError: as its steps do.
     """
     task, out, began = load_task("FetchReach"), Path(out), time.perf_counter()
-    experts = count_halves(size, 10.0)["expert"]
+    experts = count_halves(task, size, 10.0)["expert"]
     out.mkdir(parents=True, exist_ok=True)
     data, run = prepare(task, out, size, workers, plan)
     tell("3 of 3", "compare, draw and film: some seconds")

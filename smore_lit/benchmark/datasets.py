@@ -1,7 +1,7 @@
 # Generated from book/benchmark/datasets.md by make sync. Edit the chapter, not this file.
 """Make the data once and trust it always.
 
-Two thousand episodes, each decided by four integers, in files that are either
+Thousands of episodes, each decided by four integers, in files that are either
 whole or absent.
 """
 
@@ -11,6 +11,7 @@ __all__ = [
     "HALVES",
     "ARRAYS",
     "as_task",
+    "count_episodes",
     "count_halves",
     "behaviour_policy",
     "episode_seeds",
@@ -22,15 +23,20 @@ __all__ = [
     "digest",
     "as_json",
     "version_of",
+    "SIMULATORS",
+    "simulators",
     "half_recipe",
     "open_ledger",
     "shard_ranges",
     "shard_name",
     "is_finished",
     "make_shard",
+    "MEASURED",
     "PUBLISHED",
     "STATISTICS",
+    "score",
     "behaviour",
+    "average",
     "data_root",
     "manifest_path",
     "versions",
@@ -45,6 +51,7 @@ __all__ = [
     "read_shard",
     "read_shards",
     "FILE",
+    "LARGEST",
     "check_entry",
     "check_manifest",
     "dataset_info",
@@ -78,11 +85,11 @@ import smore_lit
 from smore_lit.benchmark.experts import Noisy, expert, random_policy
 from smore_lit.benchmark.tasks import Task, load_task
 from smore_lit.learning.files import write_atomic
-from smore_lit.learning.rollouts import Rollouts, play
+from smore_lit.learning.rollouts import Rollouts
 
 
 # book/benchmark/datasets.md, section "Mix two halves"
-SIZES = {"paper": 2000, "cpu": 2000, "tiny": 200}  # episodes
+SIZES = {"tiny": 200}  # episodes; of other sizes each task has its own
 SHARD = {"paper": 100, "cpu": 100, "tiny": 20}  # episodes per file
 HALVES = ("expert", "random")
 ARRAYS = ("observations", "actions", "achieved_goals", "desired_goals")
@@ -93,7 +100,22 @@ def as_task(task: Task | str) -> Task:
     return load_task(task) if isinstance(task, str) else task
 
 
-def count_halves(size: str, expert_percent: float) -> dict[str, int]:
+def count_episodes(task: Task, size: str) -> int:
+    """Return how many episodes a dataset of that size holds.
+
+    Raises:
+        ValueError: unknown size.
+    """
+    sizes = {"paper": task.paper_episodes, "cpu": task.cpu_episodes} | SIZES
+    if size not in sizes:
+        raise ValueError(f"unknown size {size!r}; known: {', '.join(sizes)}")
+    return sizes[size]
+
+
+# book/benchmark/datasets.md, section "Mix two halves"
+def count_halves(
+    task: Task, size: str, expert_percent: float
+) -> dict[str, int]:
     """Return how many episodes of each half a mixture holds.
 
     Raises:
@@ -101,15 +123,13 @@ def count_halves(size: str, expert_percent: float) -> dict[str, int]:
 
     Source: the loader of Sikchi et al. 2024.
     """
-    if size not in SIZES:
-        raise ValueError(f"unknown size {size!r}; known: {', '.join(SIZES)}")
+    total = count_episodes(task, size)
     if not 0 <= expert_percent <= 100:
         raise ValueError(
             f"expert percent must be from 0 to 100, got {expert_percent}"
         )
-    share = Fraction(str(expert_percent)) / 100
-    experts = math.floor(share * SIZES[size])
-    return {"expert": experts, "random": SIZES[size] - experts}
+    experts = math.floor(Fraction(str(expert_percent)) / 100 * total)
+    return {"expert": experts, "random": total - experts}
 
 
 # book/benchmark/datasets.md, section "Four integers decide an episode"
@@ -141,9 +161,7 @@ def episode_seeds(seed: int, task: Task, half: str, index: int):
 def collect(pool: Rollouts, task: Task, half: str, seed: int, episodes):
     """Play the episodes with these indices; return the four arrays."""
     pairs = [episode_seeds(seed, task, half, i) for i in episodes]
-    policy = behaviour_policy(task, half)
-    acts = [policy(rng) for _, rng in pairs]
-    return play(pool, acts, [world for world, _ in pairs], task.horizon)
+    return pool.perform(behaviour_policy(task, half), pairs, task.horizon)
 
 
 # book/benchmark/datasets.md, section "Files that are whole or absent"
@@ -204,16 +222,35 @@ def version_of(package: str) -> str:
         ) from None
 
 
+SIMULATORS = {  # what a world of our own stands on, by its module
+    "points": {},
+    "reacher": {"mujoco": "mujoco", "gymnasium": "gymnasium"},
+    "sawyer": {"mujoco": "mujoco", "metaworld": "metaworld"},
+}
+
+
+def simulators(task: Task) -> dict[str, str]:
+    """Return the packages that decide the physics of `task`, by a name."""
+    if task.entry_point is None:
+        return {"mujoco": "mujoco", "robotics": "gymnasium-robotics"}
+    module = task.entry_point.partition(":")[0]
+    return SIMULATORS.get(module.rpartition(".")[2], {})
+
+
+# book/benchmark/datasets.md, section "A ledger per half"
 def half_recipe(task: Task, half: str, seed: int) -> dict:
     """Return everything that decides the episodes of a half."""
-    return {
+    recipe = {
         "env_id": task.env_id,
         "half": half,
         "policy": repr(behaviour_policy(task, half)),
         "seed": seed,
-        "mujoco": version_of("mujoco"),
-        "robotics": version_of("gymnasium-robotics"),
     }
+    if task.action_noise:
+        recipe["action_noise"] = task.action_noise
+    for name, package in simulators(task).items():
+        recipe[name] = version_of(package)
+    return recipe
 
 
 # book/benchmark/datasets.md, section "A ledger per half"
@@ -278,13 +315,27 @@ def make_shard(pool, folder, ledger, task, episodes, advance) -> None:
 
 
 # book/benchmark/datasets.md, section "What the data amount to"
-PUBLISHED = {  # measured on the files of Yang et al. 2022
-    "FetchReach": {
-        "expert": [36.7, 21.6, 28.0, 0.895],
-        "random": [0.7, 0.5, 0.6, 0.01],
-    }
+MEASURED = {  # on the files of Yang et al. 2022: expert, then random
+    "PointReach": ([32.2, 18.6, 24.3, 0.84], [1.3, 0.8, 1.0, 0.03]),
+    "PointRooms": ([29.1, 16.6, 21.9, 0.80], [1.3, 0.8, 1.0, 0.03]),
+    "Reacher": ([27.6, 15.1, 20.3, 0.86], [2.3, 1.4, 1.7, 0.06]),
+    "SawyerReach": ([30.9, 16.6, 22.5, 0.995], [1.2, 0.7, 1.0, 0.03]),
+    "SawyerDoor": ([27.0, 15.0, 20.0, 0.76], [4.3, 2.7, 3.4, 0.09]),
+    "FetchReach": ([36.7, 21.6, 28.0, 0.895], [0.7, 0.5, 0.6, 0.01]),
 }
+PUBLISHED = {name: dict(zip(HALVES, x)) for name, x in MEASURED.items()}
 STATISTICS = ["sum", "discounted 0.98", "discounted 0.99", "last"]
+
+
+# book/benchmark/datasets.md, section "What the data amount to"
+def score(task: Task, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """Return the numbers that `behaviour` is the mean of, (E,) each."""
+    goals = arrays["desired_goals"][:, None]
+    rewards = task.reward(arrays["achieved_goals"], goals)
+    rewards = rewards[:, : task.horizon - 1]
+    steps = np.arange(rewards.shape[1])
+    sums = [(rewards * g**steps).sum(1) for g in (1.0, 0.98, 0.99)]
+    return [*sums, rewards[:, -1]]
 
 
 def behaviour(task: Task, arrays: dict[str, np.ndarray]) -> list[float]:
@@ -298,12 +349,13 @@ def behaviour(task: Task, arrays: dict[str, np.ndarray]) -> list[float]:
         Mean over episodes of the sum of rewards of s_0 ... s_{T-2}, of the
         same at discount 0.98 and 0.99, and of the last of these rewards.
     """
-    goals = arrays["desired_goals"][:, None]
-    rewards = task.reward(arrays["achieved_goals"], goals)
-    rewards = rewards[:, : task.horizon - 1]
-    steps = np.arange(rewards.shape[1])
-    sums = [(rewards * g**steps).sum(1).mean() for g in (1.0, 0.98, 0.99)]
-    return [round(float(x), 4) for x in (*sums, rewards[:, -1].mean())]
+    return average([score(task, arrays)])
+
+
+def average(scores: list[list[np.ndarray]]) -> list[float]:
+    """Return the rounded means of what `score` returned for some parts."""
+    columns = map(np.concatenate, zip(*scores))
+    return [round(float(column.mean()), 4) for column in columns]
 
 
 # book/benchmark/datasets.md, section "The manifest"
@@ -314,14 +366,14 @@ def data_root(root=None) -> Path:
 
 def manifest_path(task, size, expert_percent, root=None) -> Path:
     """Return the path of a mixture's manifest; it need not exist."""
-    count_halves(size, expert_percent)
+    count_halves(as_task(task), size, expert_percent)
     percent = format(Decimal(str(expert_percent)).normalize(), "f")
     return data_root(root) / as_task(task).name / f"{size}-{percent}.json"
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of all that shaped the data."""
-    packages = ("numpy", "mujoco", "gymnasium", "gymnasium-robotics")
+def versions(task: Task) -> dict[str, str]:
+    """Return the versions of all that shaped the data of `task`."""
+    packages = {"numpy", "gymnasium", *simulators(task).values()}
     found = {name: version_of(name) for name in packages}
     found["python"] = platform.python_version()
     found["smore_lit"] = smore_lit.__version__
@@ -359,7 +411,7 @@ def make_dataset(
 
     Args:
         task: a task or its name.
-        size: a key of `SIZES`.
+        size: "paper", "cpu" or "tiny"; see `count_episodes`.
         expert_percent: share of expert episodes, 0 to 100.
         seed: non-negative; decides every episode.
         workers: processes that simulate; 0 uses this one. No effect on data.
@@ -378,12 +430,18 @@ def make_dataset(
     path = manifest_path(task, size, expert_percent, root)
     if seed < 0 or workers < 0:
         raise ValueError("seed and workers must not be negative")
-    counts = count_halves(size, expert_percent)
+    counts = count_halves(task, size, expert_percent)
     ledgers = fill_halves(
         task, path.parent, counts, size, seed, workers, progress
     )
     shards = list_shards(path.parent, counts, SHARD[size], ledgers)
-    manifest = describe(task, path, counts, seed, shards)
+    manifest = {
+        "size": size,
+        "expert_percent": float(expert_percent),
+        "seed": seed,
+        "versions": versions(task),
+    }
+    manifest |= describe(task, path.parent, counts, task.horizon, shards)
     write_file(path, as_json(manifest))
     return path
 
@@ -416,35 +474,29 @@ def fill_halves(task, folder, counts, size, seed, workers, progress):
 
 
 # book/benchmark/datasets.md, section "Make it"
-def describe(task, path, counts, seed, shards) -> dict:
-    """Return the manifest of the mixture whose shards are all on disk."""
-    size, _, percent = path.stem.partition("-")
-    statistics = {"names": STATISTICS}
-    for half in HALVES:
-        entries = [entry for entry in shards if entry["half"] == half]
-        if entries:
-            arrays = read_shards(task, path.parent, entries)
-            statistics[half] = behaviour(task, arrays)
+def describe(task, folder, counts, horizon, shards) -> dict:
+    """Return what a manifest says of shards that are all in `folder`."""
+    scores = {half: [] for half in counts}
+    for entry in shards:
+        part = read_shard(task, folder / entry["file"], entry, horizon)
+        scores[entry["half"]].append(score(task, part))
+    means = {half: average(rows) for half, rows in scores.items() if rows}
     return {
         "format": 1,
         "task": task.name,
         "env_id": task.env_id,
-        "size": size,
-        "expert_percent": float(percent),
-        "seed": seed,
         "episodes": counts,
-        "horizon": task.horizon,
+        "horizon": horizon,
         "shards": shards,
-        "behaviour": statistics,
+        "behaviour": {"names": STATISTICS, **means},
         "published": PUBLISHED.get(task.name, {}),
-        "versions": versions(),
     }
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
-def shard_shapes(task: Task, episodes: int) -> dict[str, tuple]:
+def shard_shapes(task: Task, episodes: int, steps: int) -> dict[str, tuple]:
     """Return the shape that each array of a shard must have."""
-    steps, goals = task.horizon, task.goal_size
+    goals = task.goal_size
     return {
         "observations": (episodes, steps + 1, task.observation_size),
         "actions": (episodes, steps, task.action_size),
@@ -488,9 +540,9 @@ def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
-def parse_shard(data: bytes, task: Task, episodes: int) -> dict:
+def parse_shard(data: bytes, task: Task, episodes: int, steps: int) -> dict:
     """Return the four arrays in the bytes of a shard, fully checked."""
-    shapes = shard_shapes(task, episodes)
+    shapes = shard_shapes(task, episodes, steps)
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         names = sorted(file.namelist())
         if names != sorted(f"{name}.npy" for name in ARRAYS):
@@ -504,7 +556,7 @@ def parse_shard(data: bytes, task: Task, episodes: int) -> dict:
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
-def read_shard(task: Task, path: Path, entry: dict) -> dict:
+def read_shard(task: Task, path: Path, entry: dict, steps: int) -> dict:
     """Return the used episodes of one shard as four arrays.
 
     Raises:
@@ -517,24 +569,35 @@ def read_shard(task: Task, path: Path, entry: dict) -> dict:
             raise ValueError(f"is not {entry['bytes']} bytes long")
         if digest(data) != entry["sha256"]:
             raise ValueError("does not match its checksum")
-        arrays = parse_shard(data, task, entry["episodes"])
+        arrays = parse_shard(data, task, entry["episodes"], steps)
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"{path}: {reason}: make the dataset again") from None
     return {key: value[: entry["used"]] for key, value in arrays.items()}
 
 
-def read_shards(task: Task, folder: Path, entries: list) -> dict:
+def read_shards(task: Task, folder: Path, manifest: dict) -> dict:
     """Return the used episodes of all shards, joined in order."""
-    parts = [read_shard(task, folder / e["file"], e) for e in entries]
-    return {key: np.concatenate([p[key] for p in parts]) for key in ARRAYS}
+    total, steps = sum(manifest["episodes"].values()), manifest["horizon"]
+    arrays = {
+        name: np.empty(shape, np.float32)
+        for name, shape in shard_shapes(task, total, steps).items()
+    }
+    first = 0
+    for entry in manifest["shards"]:
+        part = read_shard(task, folder / entry["file"], entry, steps)
+        for name, rows in part.items():
+            arrays[name][first : first + entry["used"]] = rows
+        first += entry["used"]
+    return arrays
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
-FILE = re.compile(r"(expert|random)/episodes-\d{6}-\d{6}\.npz")
+FILE = re.compile(r"(expert|random|imported)/episodes-\d{6}-\d{6}\.npz")
+LARGEST = 2**26  # bytes of a shard
 
 
-def check_entry(entry: dict, folder: Path, task: Task) -> None:
+def check_entry(entry: dict, folder: Path, task: Task, steps: int) -> None:
     """Raise ValueError unless `entry` can describe a shard in `folder`."""
     file, half = entry["file"], entry["half"]
     if not FILE.fullmatch(file) or not file.startswith(f"{half}/"):
@@ -546,8 +609,9 @@ def check_entry(entry: dict, folder: Path, task: Task) -> None:
             raise ValueError(f"{file}: {key} must be a positive integer")
     if entry["used"] > entry["episodes"]:
         raise ValueError(f"{file}: uses more episodes than it holds")
-    shapes = shard_shapes(task, entry["episodes"]).values()
+    shapes = shard_shapes(task, entry["episodes"], steps).values()
     limit = sum(4 * math.prod(shape) for shape in shapes) + 8192
+    limit = min(limit, LARGEST)
     if entry["episodes"] > max(SHARD.values()) or entry["bytes"] > limit:
         raise ValueError(f"{file}: declares more than a shard can hold")
     if not re.fullmatch("[0-9a-f]{64}", entry["sha256"]):
@@ -560,9 +624,12 @@ def check_manifest(manifest: dict, folder: Path) -> None:
     if manifest["format"] != 1:
         raise ValueError(f"has the unknown format {manifest['format']!r:.40}")
     task = load_task(manifest["task"])
-    used = dict.fromkeys(HALVES, 0)
+    steps = manifest["horizon"]
+    if type(steps) is not int or not 1 <= steps <= 10_000:
+        raise ValueError(f"has the impossible horizon {steps!r:.40}")
+    used = dict.fromkeys(manifest["episodes"], 0)
     for entry in manifest["shards"]:
-        check_entry(entry, folder, task)
+        check_entry(entry, folder, task, steps)
         used[entry["half"]] += entry["used"]
     if used != manifest["episodes"] or not sum(used.values()):
         raise ValueError(f"promises other episodes than it lists: {used}")
@@ -597,7 +664,7 @@ def read_dataset(manifest_path) -> dict[str, np.ndarray]:
     manifest = dataset_info(manifest_path)
     task = load_task(manifest["task"])
     folder = Path(manifest_path).parent
-    return read_shards(task, folder, manifest["shards"])
+    return read_shards(task, folder, manifest)
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
@@ -611,7 +678,7 @@ def load_dataset(
 
     Args:
         task: a task or its name.
-        size: a key of `SIZES`.
+        size: "paper", "cpu" or "tiny"; see `count_episodes`.
         expert_percent: share of expert episodes, 0 to 100.
         root: folder of all data, see `data_root`.
 

@@ -64,6 +64,11 @@ class Local:
             for env, action in zip(self.playing, actions, strict=True)
         )
 
+    def perform(self, pairs, policy, horizon):
+        """Play one episode per (seed, generator); return whole episodes."""
+        acts = [policy(rng) for _, rng in pairs]
+        return play(self, acts, [seed for seed, _ in pairs], horizon)
+
     def close(self):
         """Close every environment."""
         for env in self.environments:
@@ -82,7 +87,7 @@ def serve(pipe, make: Callable, count: int) -> None:
     """Answer reset and step commands from `pipe` until it closes.
 
     Args:
-        pipe: connection that carries (command, argument) and back
+        pipe: connection that carries (command, rows, options) and back
             ("ok", states) or ("error", one line).
         make: returns a new goal environment.
         count: how many environments this worker holds.
@@ -92,8 +97,9 @@ def serve(pipe, make: Callable, count: int) -> None:
         local = Local(make, count)
         pipe.send(("ok", None))
         while True:
-            command, argument = pipe.recv()
-            pipe.send(("ok", getattr(local, command)(argument)))
+            command, rows, everyone = pipe.recv()
+            answer = getattr(local, command)(rows, **(everyone or {}))
+            pipe.send(("ok", answer))
     except (EOFError, BrokenPipeError):
         return
     except Exception as error:
@@ -139,10 +145,10 @@ class Worker:
             self.process.start()
         far_end.close()
 
-    def send(self, command, argument):
+    def send(self, command, rows, everyone=None):
         """Send a command; a dead worker is reported by `receive`."""
         try:
-            self.pipe.send((command, argument))
+            self.pipe.send((command, rows, everyone))
         except (BrokenPipeError, ConnectionResetError):
             pass
 
@@ -193,19 +199,23 @@ class Pool:
         """Apply one action (A,) per playing slot; return the next states."""
         return self._ask("step", actions)
 
-    def _ask(self, command, argument):
-        step, count = len(self.workers), len(argument)
+    def perform(self, pairs, policy, horizon):
+        """Play one episode per (seed, generator); return whole episodes."""
+        everyone = {"policy": policy, "horizon": horizon}
+        return self._ask("perform", pairs, everyone)
+
+    def _ask(self, command, rows, everyone=None):
+        step, count = len(self.workers), len(rows)
         busy = self.workers[:count]
         for w, worker in enumerate(busy):
-            worker.send(command, argument[w::step])
+            worker.send(command, rows[w::step], everyone)
         answers = [worker.receive() for worker in busy]
-        states = {}
-        for key in KEYS:
-            width = answers[0][key].shape[1]
-            states[key] = np.empty((count, width), np.float32)
+        whole = {}
+        for key, part in answers[0].items():
+            whole[key] = np.empty((count, *part.shape[1:]), part.dtype)
             for w, answer in enumerate(answers):
-                states[key][w::step] = answer[key]
-        return states
+                whole[key][w::step] = answer[key]
+        return whole
 
     def close(self):
         """Close the pipes, which ends the workers, and wait for them."""
@@ -256,11 +266,22 @@ class Rollouts:
         """Apply `actions` (n, A); return the states after them, as reset."""
         return self._ask("step", check_actions(actions, self.playing))
 
-    def _ask(self, command, argument):
+    def perform(self, policy, pairs, horizon: int) -> dict[str, np.ndarray]:
+        """Play whole episodes where the worlds are; see `play`.
+
+        Args:
+            policy: picklable; policy(generator) -> act, as `play` wants it.
+            pairs: per episode, the seed of its world and the generator.
+            horizon: T, steps per episode.
+        """
+        check_seeds([seed for seed, _ in pairs], self.slots)
+        return self._ask("perform", pairs, policy, horizon)
+
+    def _ask(self, command, *arguments):
         if self._worlds is None:
             raise ValueError("these rollouts are closed: make new ones")
         try:
-            return getattr(self._worlds, command)(argument)
+            return getattr(self._worlds, command)(*arguments)
         except BaseException:
             self.close()
             raise
@@ -329,7 +350,7 @@ def play(
     for _ in range(horizon):
         places = states[-1]["observation"]
         rows = [act(s, g) for act, s, g in zip(acts, places, goals)]
-        actions.append(np.asarray(rows, dtype=np.float32))
+        actions.append(check_actions(rows, len(rows)))
         states.append(rollouts.step(actions[-1]))
     return {
         "observations": np.stack([s["observation"] for s in states], 1),
