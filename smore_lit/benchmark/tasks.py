@@ -357,6 +357,10 @@ SAWYER_MOVE = (
     (3, "mocap target of the hand displaced by 0.02 m, then boxed", "m"),
 )
 SAWYER_DIFFERENCES = (
+    "metaworld's arm and gripper: the hand lies 12 cm beyond the wrist, "
+    "where the original's was at the wrist; MuJoCo 3.3.0",
+    "every episode starts from one stored state, and the goal comes from "
+    "the seed of the episode, not from a global generator",
     "the published data hold 49 actions per episode, ours 50",
 )
 SAWYER_REACH = Task(
@@ -376,7 +380,10 @@ SAWYER_REACH = Task(
         goal="uniform in the box [-0.2, 0.2] x [0.55, 0.75] x [0.05, 0.30]",
         start="hand driven to (0, 0.5, 0.02), outside the box",
         history=("smore_lit/SawyerReach-v1: first version",),
-        differences=SAWYER_DIFFERENCES,
+        differences=(
+            *SAWYER_DIFFERENCES,
+            "the table is 5 cm lower, clear of metaworld's longer fingers",
+        ),
     ),
 )
 
@@ -400,7 +407,12 @@ SAWYER_DOOR = replace(
         goal="U(0, 0.83)",
         start="hand driven to (-0.05, 0.635, 0.225), door shut and at rest",
         history=("smore_lit/SawyerDoor-v1: first version",),
-        differences=SAWYER_DIFFERENCES,
+        differences=(
+            *SAWYER_DIFFERENCES,
+            "metaworld's panel, smaller and lighter, half a turn about; a "
+            "bar on two posts in place of metaworld's handle",
+            "the hook is the gripper's far finger, 9 mm thick, not 2 cm",
+        ),
     ),
 )
 
@@ -457,6 +469,10 @@ TASKS = {
         FETCH_PICK,
         FETCH_SLIDE,
         HAND_REACH,
+        REACHER,
+        REACHER_BLIND,
+        SAWYER_REACH,
+        SAWYER_DOOR,
         POINT_REACH,
         POINT_ROOMS,
     )
