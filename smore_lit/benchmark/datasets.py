@@ -371,9 +371,15 @@ def manifest_path(task, size, expert_percent, root=None) -> Path:
     return data_root(root) / as_task(task).name / f"{size}-{percent}.json"
 
 
-def versions(task: Task) -> dict[str, str]:
-    """Return the versions of all that shaped the data of `task`."""
-    packages = {"numpy", "gymnasium", *simulators(task).values()}
+def versions(task: Task | None) -> dict[str, str]:
+    """Return the versions of all that shaped the data made of `task`.
+
+    Args:
+        task: None for data that were not simulated here.
+    """
+    packages = {"numpy"}
+    if task is not None:
+        packages |= {"gymnasium", *simulators(task).values()}
     found = {name: version_of(name) for name in packages}
     found["python"] = platform.python_version()
     found["smore_lit"] = smore_lit.__version__
