@@ -19,16 +19,21 @@ __all__ = [
     "align",
     "count",
     "show_tasks",
+    "find_task",
     "make_data",
     "describe_data",
     "find_manifest",
     "assets",
     "show_data",
+    "import_data",
+    "read_goal",
+    "export_data",
     "parse_setting",
     "read_as",
     "PLANNED",
     "train_agent",
     "spell_out",
+    "choose_manifest",
     "default_folder",
     "check_device",
     "describe_run",
@@ -51,6 +56,7 @@ __all__ = [
     "add_mixture",
     "add_workers",
     "add_data_commands",
+    "add_import",
     "add_plan",
     "add_train",
     "add_policy_commands",
@@ -79,7 +85,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import smore_lit
-from smore_lit.benchmark.tasks import TASKS, Task, load_task
+from smore_lit.benchmark.tasks import (
+    NOISE_MARK,
+    TASKS,
+    Task,
+    load_task,
+    with_noise,
+)
 
 
 # book/appendix/cli.md, section "A parser that speaks once"
@@ -209,12 +221,24 @@ def show_tasks(options) -> Answer:
 
 
 # book/appendix/cli.md, section "Data"
+def find_task(name: str, noise: float = 0.0) -> Task:
+    """Return the task that a name and `--noise` mean.
+
+    Raises:
+        ValueError: no such task or noise, or noise twice.
+    """
+    task = load_task(name)
+    if noise and task.action_noise:
+        raise ValueError(f"{name} has noise already: drop --noise")
+    return with_noise(task, noise) if noise else task
+
+
 def make_data(options) -> Answer:
     """Generate a dataset, or what is missing of it."""
     from smore_lit.benchmark.datasets import dataset_info, make_dataset
 
     path = make_dataset(
-        load_task(options.task),
+        find_task(options.task, options.noise),
         options.size,
         options.expert_percent,
         options.seed,
@@ -276,8 +300,9 @@ def show_data(options) -> Answer:
     """Describe a dataset from its manifest; check its bytes if asked."""
     from smore_lit.benchmark.datasets import dataset_info, read_dataset
 
-    if options.data in TASKS:
-        path = find_manifest(load_task(options.data), options)
+    if options.data.partition(NOISE_MARK)[0] in TASKS:
+        task = find_task(options.data, options.noise)
+        path = find_manifest(task, options)
     elif Path(options.data).is_file():
         path = Path(options.data)
     else:
@@ -294,6 +319,50 @@ def show_data(options) -> Answer:
         answer.values["verified"] = True
         answer = answer._replace(text=f"{answer.text}\nall bytes verified")
     return answer
+
+
+# book/appendix/cli.md, section "Data"
+def import_data(options) -> Answer:
+    """Keep a public file as a dataset of ours."""
+    from smore_lit.benchmark.datasets import dataset_info
+    from smore_lit.benchmark.foreign import import_dataset
+
+    goal = options.goal
+    path = import_dataset(
+        options.file,
+        options.format,
+        load_task(options.task),
+        options.out,
+        options.expert,
+        options.expert_percent,
+        options.root,
+        steps=options.steps,
+        goal=None if goal is None else read_goal(goal),
+        clip=options.clip,
+    )
+    return describe_data(path, dataset_info(path))
+
+
+def read_goal(text: str) -> list[float]:
+    """Read "11" or "1.3,0.7,0.5" as a goal; ValueError if it is none."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--goal wants numbers, got {text!r}") from None
+
+
+# book/appendix/cli.md, section "Data"
+def export_data(options) -> Answer:
+    """Write a dataset of ours in a public format."""
+    from smore_lit.benchmark.foreign import write_minari
+
+    if Path(options.data).is_file():
+        path = Path(options.data)
+    else:
+        task = find_task(options.data, options.noise)
+        path = find_manifest(task, options)
+    folder = write_minari(path, options.id, options.out)
+    return Answer({"folder": folder}, str(folder))
 
 
 # book/appendix/cli.md, section "Training"
@@ -344,7 +413,7 @@ PLANNED = ("updates", "seeds", "seed", "eval_every", "eval_episodes")
 
 def train_agent(options) -> Answer:
     """Train an algorithm, or go on with a run that was stopped."""
-    task = load_task(options.task)
+    task = find_task(options.task, options.noise)
     from smore_lit.benchmark.datasets import ARRAYS, read_dataset
     from smore_lit.learning.agent import find_agent, make_config
     from smore_lit.learning.training import train
@@ -357,7 +426,7 @@ def train_agent(options) -> Answer:
     plan = {n: getattr(options, n) for n in (*PLANNED, "compile")}
     plan = {name: n for name, n in plan.items() if n is not None}
     out = Path(options.out) if options.out else default_folder(options)
-    data = read_dataset(find_manifest(task, options))
+    data = read_dataset(choose_manifest(task, options))
     run = train(
         as_trajectories(*(data[name] for name in ARRAYS)),
         agent,
@@ -394,10 +463,33 @@ def spell_out(options) -> list[str]:
 
 
 # book/appendix/cli.md, section "Training"
+def choose_manifest(task: Task, options) -> Path:
+    """Return the manifest that `--manifest`, or else the mixture, names.
+
+    Raises:
+        ValueError: there is none, or it is of another task.
+    """
+    from smore_lit.benchmark.datasets import dataset_info
+
+    if options.manifest is None:
+        return find_manifest(task, options)
+    found = load_task(dataset_info(options.manifest)["task"])
+    if found.base != task.base:
+        raise ValueError(
+            f"{options.manifest} holds data of {found.name}, not {task.name}"
+        )
+    return Path(options.manifest)
+
+
+# book/appendix/cli.md, section "Training"
 def default_folder(options) -> Path:
     """Return runs/NAME, with a name made of what identifies the run."""
     data = f"{options.size}-{options.expert_percent:g}"
-    parts = [options.task, data, options.algo, *sorted(options.set)]
+    if options.manifest is not None:
+        path = Path(options.manifest)
+        data = f"{path.parent.name}-{path.stem}"
+    name = find_task(options.task, options.noise).name
+    parts = [name, data, options.algo, *sorted(options.set)]
     if options.seed is not None:
         parts.append(f"seed={options.seed}")
     return Path("runs") / re.sub(r"[^\w.=,-]", "_", "-".join(parts))
@@ -565,6 +657,8 @@ PARTS = {
     "mujoco": "robotics",
     "pillow": "robotics",
     "imageio-ffmpeg": "pip install imageio-ffmpeg, only for MP4",
+    "h5py": "datasets",
+    "minari": "datasets",
     "matplotlib": "plot",
     "jupytext": "notebooks",
 }
@@ -737,6 +831,7 @@ def add_mixture(parser) -> None:
     add = parser.add_argument
     add("--size", default="paper", help="paper, cpu or tiny")
     add("--expert-percent", type=float, default=10.0, metavar="PERCENT")
+    add("--noise", type=float, default=0.0, metavar="STD", help="of actions")
     add("--root", metavar="DIR", help="else $SMORE_LIT_DATA, else data")
 
 
@@ -753,7 +848,7 @@ def add_workers(parser) -> None:
 
 # book/appendix/cli.md, section "Commands and options"
 def add_data_commands(commands) -> None:
-    """Add `data make` and `data info`."""
+    """Add `data make`, `data info`, `data import` and `data export`."""
     parser = add_command(commands, "make", make_data, goes_on=True)
     parser.add_argument("task", metavar="TASK")
     add_mixture(parser)
@@ -765,6 +860,28 @@ def add_data_commands(commands) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="read and check every byte"
     )
+    add_import(add_command(commands, "import", import_data))
+    parser = add_command(commands, "export", export_data)
+    parser.add_argument("data", metavar="TASK|MANIFEST")
+    parser.add_argument("--to", choices=["minari"], default="minari")
+    parser.add_argument("--id", metavar="NAME", help="ends with -v0 or so")
+    parser.add_argument("--out", metavar="DIR", help="else Minari's own")
+    add_mixture(parser)
+
+
+def add_import(parser) -> None:
+    """Add the options of `data import`."""
+    add = parser.add_argument
+    add("file", metavar="FILE")
+    add("--format", required=True, help="buffer, d4rl, minari or ogbench")
+    add("--task", required=True, metavar="NAME")
+    add("--expert", metavar="FILE", help="with expert episodes, to mix in")
+    add("--expert-percent", type=float, default=10.0, metavar="PERCENT")
+    add("--steps", type=whole(1), metavar="N", help="cut equal pieces")
+    add("--goal", metavar="X,Y,...", help="of every episode")
+    add("--clip", action="store_true", help="actions to [-1, 1]")
+    add("--out", metavar="DIR", help="left out: ROOT/TASK/FORMAT")
+    add("--root", metavar="DIR", help="else $SMORE_LIT_DATA, else data")
 
 
 def add_plan(parser, names: Iterable[str]) -> None:
@@ -787,6 +904,7 @@ def add_train(commands) -> None:
     add("--algo", default="smore", metavar="NAME")
     add_plan(parser, PLANNED)
     add_mixture(parser)
+    add("--manifest", metavar="FILE", help="data by their manifest instead")
     add("--out", metavar="DIR", help="left out: runs/, named after the run")
     add(
         "--set",
