@@ -931,7 +931,7 @@ def check_vacant(folder: Path, origin: dict) -> None:
 def write_shards(folder: Path, half: str, arrays: dict) -> list[dict]:
     """Write one half as shards; return their entries in the manifest."""
     entries, total = [], len(arrays["actions"])
-    size = sum(array[:1].nbytes for array in arrays.values())
+    size = sum(a.nbytes for a in arrays.values()) // max(total, 1) + 1
     length = max(1, min(100, (datasets.LARGEST - 8192) // size))
     for first in range(0, total, length):
         stop = min(first + length, total)
