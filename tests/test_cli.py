@@ -414,6 +414,60 @@ def test_data_root_is_a_file(capfd):
     assert "data" in refuse(capfd, *words, "--workers", "0")
 
 
+# verification
+
+
+def test_verify_theory(capfd):
+    words = ["verify", "theory", "--problems", "1", "--seed", "3"]
+    found = answer(capfd, *words)
+    assert found["part"] == "theory" and found["holds"] is True
+    assert found["problems"] == 1 and found["seed"] == 3
+    assert {"numpy", "scipy", "torch"} == set(found["versions"])
+    for row in found["rows"]:
+        assert row["holds"] is (None if row["bar"] is None else True)
+    assert call(*words) == 0
+    text = capfd.readouterr().out
+    assert "Theorem 1" in text and "bars hold" in text
+
+
+def test_verify_says_no_with_exit_code_1(capfd, monkeypatch):
+    from smore_lit.theory import verification
+
+    monkeypatch.setitem(
+        verification.QUANTITIES, "t1.gap", ("Theorem 1", "relative gap", 0.0)
+    )
+    words = ["verify", "theory", "--problems", "1"]
+    assert call(*words) == 1
+    out, err = capfd.readouterr()
+    assert "!" in out and "bars fail" in out and err == ""
+    assert call(*words, "--json") == 1
+    out, err = capfd.readouterr()
+    assert json.loads(out)["holds"] is False and err == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["verify"],
+        ["verify", "everything"],
+        ["verify", "theory", "--problems", "0"],
+        ["verify", "theory", "--problems", "-3"],
+        ["verify", "theory", "--problems", "many"],
+        ["verify", "theory", "--problems", "1e3"],
+        ["verify", "theory", "--problems", "10001"],
+        ["verify", "theory", "--seed", "-1"],
+        ["verify", "theory", "--seed", "0.5"],
+        ["verify", "theory", "again"],
+    ],
+)
+def test_verify_refuses(capfd, words):
+    refuse(capfd, *words)
+
+
+def test_verify_names_the_parts_it_knows(capfd):
+    assert "known: theory" in refuse(capfd, "verify", "theorie")
+
+
 # spoiled checkpoints
 
 

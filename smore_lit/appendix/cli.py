@@ -1,7 +1,7 @@
 # Generated from book/appendix/cli.md by make sync. Edit the chapter, not this file.
 """Say it in one line.
 
-Eight commands; each answers a person or a program, and each mistake gets one
+Nine commands; each answers a person or a program, and each mistake gets one
 line that says what to do.
 """
 
@@ -43,6 +43,8 @@ __all__ = [
     "evaluate_policy",
     "write_rows",
     "film_policy",
+    "VERIFIED",
+    "verify_part",
     "PARTS",
     "find_parts",
     "try_simulator",
@@ -60,6 +62,7 @@ __all__ = [
     "add_plan",
     "add_train",
     "add_policy_commands",
+    "add_verify",
     "add_demo",
     "MISTAKES",
     "main",
@@ -171,6 +174,7 @@ class Answer(NamedTuple):
 
     values: dict
     text: str
+    code: int = 0  # of the exit; 1 for an answer that is a no
 
 
 def plain(value: Any) -> Any:
@@ -646,12 +650,40 @@ def film_policy(options) -> Answer:
     return Answer({"file": out, "frames": len(frames)}, text)
 
 
+# book/appendix/cli.md, section "Verification"
+VERIFIED = ("theory",)
+
+
+def verify_part(options) -> Answer:
+    """Measure every claim of a part of the book against its bar."""
+    if options.part not in VERIFIED:
+        raise ValueError(
+            f"unknown part {options.part!r}; known: {', '.join(VERIFIED)}"
+        )
+    from tqdm import tqdm
+
+    from smore_lit.theory.verification import (
+        describe_verification,
+        verify_theory,
+    )
+
+    def watch(drawn: list) -> Iterable:
+        silent = not sys.stderr.isatty()
+        return tqdm(drawn, "problems", leave=False, disable=silent)
+
+    found = verify_theory(options.problems, options.seed, watch)
+    names = "numpy", "scipy", "torch"
+    versions = {n: importlib.metadata.version(n) for n in names}
+    values = {"part": options.part, "versions": versions, **found}
+    return Answer(values, describe_verification(found), 1 - found["holds"])
+
+
 # book/appendix/cli.md, section "Doctor"
 PARTS = {
     "numpy": "",
     "torch": "",
     "tqdm": "",
-    "scipy": "notebooks",
+    "scipy": "",
     "gymnasium": "robotics",
     "gymnasium-robotics": "robotics",
     "mujoco": "robotics",
@@ -801,6 +833,7 @@ def build_parser() -> Parser:
     )
     add_train(commands)
     add_policy_commands(commands)
+    add_verify(commands)
     doctor = add_command(commands, "doctor", examine)
     doctor.add_argument("--root", metavar="DIR", help="of the data")
     add_demo(commands)
@@ -952,6 +985,21 @@ def add_policy_commands(commands) -> None:
             add("--drawing", action="store_true", help="stick figures")
 
 
+def add_verify(commands) -> None:
+    """Add `verify`."""
+    parser = add_command(commands, "verify", verify_part)
+    add = parser.add_argument
+    add("part", metavar="PART", help="theory")
+    add(
+        "--problems",
+        type=whole(1, 10_000),
+        default=50,
+        metavar="N",
+        help="random problems, about a second each",
+    )
+    add("--seed", type=whole(0), default=0, metavar="N")
+
+
 def add_demo(commands) -> None:
     """Add `demo`."""
     parser = add_command(commands, "demo", play_demo, goes_on=True)
@@ -979,15 +1027,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words of the command line; those of the process if None.
 
     Returns:
-        The exit code: 0, 2 after a mistake, 130 after an interruption.
+        The exit code: 0, 1 if a bar fails, 2 after a mistake, 130 after
+        an interruption.
     """
     options = build_parser().parse_args(arguments)
     try:
-        values, text = options.answer(options)
+        values, text, code = options.answer(options)
         if options.json:
             text = json.dumps(plain(values), allow_nan=False)
         print(text, flush=True)
-        return 0
+        return code
     except KeyboardInterrupt:
         again = "the same command goes on from there"
         complain(f"interrupted: {again if options.goes_on else 'no result'}")
