@@ -62,8 +62,6 @@ import math
 import os
 from dataclasses import dataclass, replace
 
-from smore_lit.benchmark.worlds import noise_class, open_world
-
 
 # book/benchmark/tasks.md, section "What a task is"
 @dataclass(frozen=True)
@@ -546,6 +544,8 @@ def choose_world(task: Task):
     """Return what gymnasium is asked to make: an id, or our own recipe."""
     import gymnasium
 
+    from smore_lit.benchmark.worlds import open_world
+
     if task.entry_point is not None:
         return gymnasium.envs.registration.EnvSpec(
             task.env_id, functools.partial(open_world, task)
@@ -592,4 +592,8 @@ def make_environment(task: Task, render_mode: str | None = None):
             f"{task.name} does not open in this MuJoCo: "
             'pip install "mujoco==3.3.0"'
         ) from error
-    return noise_class()(env, task.action_noise) if task.action_noise else env
+    if task.action_noise:
+        from smore_lit.benchmark.worlds import noise_class
+
+        return noise_class()(env, task.action_noise)
+    return env

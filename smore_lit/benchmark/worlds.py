@@ -6,6 +6,7 @@ once.
 """
 
 __all__ = [
+    "observation_space",
     "environment_class",
     "resolve",
     "open_world",
@@ -24,11 +25,26 @@ import numpy as np
 
 
 # book/benchmark/worlds.md, section "Two methods"
+def observation_space(task):
+    """Return the dictionary space of a goal task's states."""
+    from gymnasium.spaces import Box, Dict
+
+    sizes = {
+        "observation": task.observation_size,
+        "achieved_goal": task.goal_size,
+        "desired_goal": task.goal_size,
+    }
+    return Dict({
+        key: Box(-math.inf, math.inf, (size,), np.float64)
+        for key, size in sizes.items()
+    })
+
+
+# book/benchmark/worlds.md, section "Two methods"
 @functools.cache
 def environment_class():
     """Return the gymnasium class that plays a world as a goal task."""
     import gymnasium
-    from gymnasium.spaces import Box, Dict
 
     class GoalEnvironment(gymnasium.Env):
         """Play `world` by the numbers of `task`; never ends by itself."""
@@ -39,16 +55,9 @@ def environment_class():
             self.task, self.world = task, world
             self.render_mode = render_mode
             self.distance_threshold = task.threshold
-            self.action_space = Box(-1.0, 1.0, (task.action_size,))
-            sizes = {
-                "observation": task.observation_size,
-                "achieved_goal": task.goal_size,
-                "desired_goal": task.goal_size,
-            }
-            self.observation_space = Dict({
-                key: Box(-math.inf, math.inf, (size,), np.float64)
-                for key, size in sizes.items()
-            })
+            shape = (task.action_size,)
+            self.action_space = gymnasium.spaces.Box(-1.0, 1.0, shape)
+            self.observation_space = observation_space(task)
 
         def reset(self, *, seed=None, options=None):
             """Draw a start and a goal from the seed alone."""
