@@ -71,3 +71,12 @@ def test_task_without_expert_is_one_line():
 
     with pytest.raises(ValueError, match="no expert for Elsewhere; known: F"):
         experts.expert(replace(TASK, name="Elsewhere"))
+
+
+@pytest.mark.parametrize("name", ["PointReach", "PointRooms"])
+def test_experts_are_found_by_name_with_and_without_noise(name):
+    policy = experts.expert(load_task(name))
+    assert policy == experts.expert(load_task(f"{name}-noise0.5"))
+    assert isinstance(experts.EXPERTS[name], str)
+    act = policy(np.random.default_rng(0))
+    assert act(np.ones(2), np.array([1.0, 9.0])).tolist() == [0, 1]
