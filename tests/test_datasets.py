@@ -3,20 +3,23 @@
 import io
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from smore_lit.benchmark import datasets
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.benchmark.tasks import TASKS, load_task
+from smore_lit.learning.rollouts import Rollouts, play
 
 TASK = load_task("FetchReach")
 ASSETS = Path(datasets.smore_lit.__file__).parent / "assets"
@@ -215,12 +218,14 @@ def test_killed_and_resumed_gives_the_same_bytes(made, tmp_path):
     script = tmp_path / "child.py"
     script.write_text(CHILD)
     root = tmp_path / "root"
-    for shards in (1, 3):
+    moments = np.random.default_rng(4).uniform(0.0, 0.4, 5)
+    for shards, moment in zip((0, 1, 1, 2, 3), moments):
         child = subprocess.Popen([sys.executable, script, root])
         deadline = time.monotonic() + 60
         while len(list(root.rglob("*.npz"))) < shards:
             assert child.poll() is None and time.monotonic() < deadline
             time.sleep(0.001)
+        time.sleep(moment if shards == 0 else moment / 40)
         child.send_signal(signal.SIGKILL)
         child.wait()
     left = {k: v for k, v in files_of(root).items() if k.endswith(".npz")}
@@ -296,6 +301,88 @@ def test_tiny_set_can_be_made_again(half, first):
     same_bits = all((again[key] == kept[key]).all() for key in again)
     close = all(np.allclose(again[k], kept[k], atol=1e-3) for k in again)
     assert same_bits or close
+
+
+# sizes, noise, memory
+
+
+@pytest.mark.parametrize("name", ["PointReach", "PointRooms"])
+def test_worlds_of_ours_do_not_mind_the_workers_either(name, tmp_path):
+    for workers in (0, 2):
+        options = OPTIONS | {"root": tmp_path / str(workers)}
+        datasets.make_dataset(name, workers=workers, **options)
+    assert files_of(tmp_path / "0") == files_of(tmp_path / "2")
+    data = datasets.load_dataset(name, "toy", 30, tmp_path / "0")
+    assert data["actions"].shape == (10, 50, 2)
+
+
+@pytest.mark.parametrize("percent", [10, 5, 2.5, 1, 0])
+@pytest.mark.parametrize("name", TASKS)
+def test_total_is_the_tasks_own_at_any_share(name, percent):
+    task = load_task(name)
+    for size in ("paper", "cpu"):
+        counts = datasets.count_halves(task, size, percent)
+        total = getattr(task, f"{size}_episodes")
+        assert sum(counts.values()) == total
+        assert counts["expert"] == int(percent * 10) * total // 1000
+    assert task.paper_episodes in (2_000, 40_000)
+    assert datasets.count_halves(task, "tiny", 10)["expert"] == 20
+
+
+def test_noise_is_a_task_of_its_own(tmp_path):
+    options = OPTIONS | {"root": tmp_path, "expert_percent": 0}
+    path = datasets.make_dataset("PointReach-noise1.5", workers=0, **options)
+    assert path == tmp_path / "PointReach-noise1.5" / "toy-0.json"
+    calm = datasets.make_dataset("PointReach", workers=0, **options)
+    noisy, calm = datasets.read_dataset(path), datasets.read_dataset(calm)
+    spread = noisy["actions"].std(axis=(0, 1))
+    assert np.allclose(spread, 3**-0.5, atol=0.05), "intended actions"
+    paths = (np.diff(x["achieved_goals"], axis=1).std() for x in (noisy, calm))
+    assert next(paths) > 1.2 * next(paths), "executed ones are noisier"
+    again = datasets.make_dataset(
+        "PointReach-noise1.5", workers=2, **options | {"root": tmp_path / "b"}
+    )
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_memory_is_a_shard_to_make_and_the_data_to_read(copy):
+    manifest = json.loads(manifest_of(copy).read_bytes())
+    folder, entries = copy / "FetchReach", manifest["shards"] * 40
+    counts = {half: 40 * n for half, n in manifest["episodes"].items()}
+    many = manifest | {"shards": entries, "episodes": counts}
+    shard = 4 * 2 * (51 * 10 + 50 * 4 + 51 * 3 + 3)
+    peaks = []
+    for action in (
+        lambda: datasets.describe(TASK, folder, counts, 50, entries),
+        lambda: datasets.read_shards(TASK, folder, many),
+    ):
+        tracemalloc.start()
+        action()
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] < 100 * shard, "much less than the 200 shards hold"
+    assert peaks[1] < 300 * shard, "the data once, not twice"
+
+
+def test_progress_shows_rate_and_time_left(tmp_path, capfd):
+    options = OPTIONS | {"progress": True, "root": tmp_path}
+    datasets.make_dataset("PointReach", workers=0, **options)
+    shown = capfd.readouterr().err
+    assert "PointReach: 100%" in shown and "episodes/s]" in shown
+    assert re.search(r"\d\d:\d\d<\d\d:\d\d", shown), "elapsed<left"
+
+
+def test_policies_play_beside_their_worlds():
+    """Whole episodes by the workers have the bits of steps from here."""
+    pairs = [datasets.episode_seeds(3, TASK, "expert", i) for i in range(3)]
+    acts = [datasets.behaviour_policy(TASK, "expert")(rng) for _, rng in pairs]
+    with Rollouts(TASK.make, 3, 0) as pool:
+        here = play(pool, acts, [seed for seed, _ in pairs], 20)
+    with Rollouts(TASK.make, 4, 2) as pool:
+        there = datasets.collect(
+            pool, replace(TASK, horizon=20), "expert", 3, range(3)
+        )
+    assert all((here[key] == there[key]).all() for key in here)
 
 
 # files nobody should believe
