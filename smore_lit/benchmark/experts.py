@@ -64,8 +64,16 @@ class ReachExpert:
 # book/benchmark/experts.md, section "A controller from one number"
 EXPERTS = {  # task: a policy, or where to find one or its class
     "FetchReach": ReachExpert(),
+    "FetchPush": "smore_lit.benchmark.pushing:PushExpert",
+    "FetchPick": "smore_lit.benchmark.pushing:PickExpert",
+    "FetchSlide": "smore_lit.benchmark.pushing:SlideExpert",
+    "HandReach": "smore_lit.benchmark.hand:HandExpert",
     "PointReach": "smore_lit.benchmark.points:PointExpert",
     "PointRooms": "smore_lit.benchmark.points:RoomsExpert",
+    "Reacher": "smore_lit.benchmark.inverse_kinematics:ReacherExpert",
+    "ReacherBlind": "smore_lit.benchmark.inverse_kinematics:ReacherExpert",
+    "SawyerDoor": "smore_lit.benchmark.inverse_kinematics:DoorExpert",
+    "SawyerReach": "smore_lit.benchmark.inverse_kinematics:HandExpert",
 }
 
 
