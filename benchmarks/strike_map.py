@@ -1,6 +1,6 @@
 """Fit the strike map of FetchSlide by hindsight.
 
-    python benchmarks/strike_map.py [--episodes 300 400] [--workers 2]
+    python benchmarks/strike_map.py [--episodes 200 300] [--workers 2]
 
 Makes strikes in the simulator, in rounds: in the first round at random
 around a straight guess, in later rounds around what the map fitted so far
@@ -104,7 +104,7 @@ def fit_map(rows):
 def main() -> None:
     """Make the strikes, fit, and write both files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--episodes", type=int, nargs="+", default=[300, 400])
+    parser.add_argument("--episodes", type=int, nargs="+", default=[200, 300])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1_000_000)
     options = parser.parse_args()
