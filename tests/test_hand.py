@@ -110,12 +110,12 @@ def test_rows_of_touches_part_the_bodies(start):
     pose = hand.solve_pose(copy, angles, goal, press=0.0, iterations=20)
     band = angles - copy.follow @ angles[copy.joints]
     copy.place(copy.follow @ pose + band)
-    rows, depths = copy.touches()
+    rows, depths = hand.find_touches(copy)
     assert len(depths) >= 1 and depths.max() > 0.003
     apart = 0.02 * rows[depths.argmax()] / np.linalg.norm(rows, axis=1).max()
     for scale in (0.05, 0.1):
         copy.place(copy.follow @ (pose + scale * apart) + band)
-        less = depths.max() - copy.touches()[1].max()
+        less = depths.max() - hand.find_touches(copy)[1].max()
         expected = scale * rows[depths.argmax()] @ apart
         assert abs(less - expected) < 0.1 * expected
 

@@ -11,6 +11,7 @@ __all__ = [
     "hand_file",
     "Hand",
     "load_hand",
+    "find_touches",
     "step_in_box",
     "solve_pose",
     "HandExpert",
@@ -85,20 +86,6 @@ class Hand:
             self.mujoco.mj_jacSite(self.model, self.data, rows, None, site)
         return full @ self.follow
 
-    def touches(self):
-        """Return rows (k, 20) that part touching bodies, and depths (k,)."""
-        inside = [c for c in self.data.contact if c.dist < 0]
-        rows = np.zeros((len(inside), 24))
-        for row, touch in zip(rows, inside):
-            for geom, sign in ((touch.geom1, -1), (touch.geom2, 1)):
-                body = self.model.geom_bodyid[geom]
-                jac = np.zeros((3, 24))
-                self.mujoco.mj_jac(
-                    self.model, self.data, jac, None, touch.pos, body
-                )
-                row += sign * touch.frame[:3] @ jac
-        return rows @ self.follow, -np.array([c.dist for c in inside])
-
     def sag(self):
         """Return what the springs must be told in excess, (20,) radians."""
         self.mujoco.mj_fwdVelocity(self.model, self.data)
@@ -109,6 +96,22 @@ class Hand:
 def load_hand() -> Hand:
     """Return this process's private hand."""
     return Hand()
+
+
+# book/benchmark/hand.md, section "Read the hand's geometry"
+def find_touches(hand: Hand):
+    """Return rows (k, 20) that part touching bodies, and depths (k,)."""
+    inside = [touch for touch in hand.data.contact if touch.dist < 0]
+    rows = np.zeros((len(inside), 24))
+    for row, touch in zip(rows, inside, strict=True):
+        for geom, sign in ((touch.geom1, -1), (touch.geom2, 1)):
+            body = hand.model.geom_bodyid[geom]
+            jac = np.zeros((3, 24))
+            hand.mujoco.mj_jac(
+                hand.model, hand.data, jac, None, touch.pos, body
+            )
+            row += sign * touch.frame[:3] @ jac
+    return rows @ hand.follow, -np.array([touch.dist for touch in inside])
 
 
 # book/benchmark/hand.md, section "Solve inside a box"
@@ -170,7 +173,7 @@ def solve_pose(
     best, least = pose, np.inf
     for _ in range(iterations + 1):
         hand.place(hand.follow @ pose + band)
-        rows, depths = hand.touches()
+        rows, depths = find_touches(hand)
         e = np.append(goal - hand.tips(), press * depths)
         miss = np.linalg.norm(e)
         if miss < least:
