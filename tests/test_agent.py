@@ -177,9 +177,7 @@ def test_parameters_are_windows_on_one_vector():
     before = copy.deepcopy(network)
     vector = flatten(network)
     assert vector.shape == (32,) and (vector[32:] == 0).all()
-    for a, b in zip(
-        network.parameters(), before.parameters(), strict=True
-    ):
+    for a, b in zip(network.parameters(), before.parameters(), strict=True):
         assert torch.equal(a, b)
     vector += 1
     assert torch.equal(network[1].bias, before[1].bias + 1)

@@ -52,7 +52,7 @@ def test_conda_environment_asks_for_what_the_package_asks_for():
     assert asked.pop("python") == "=3.11"
     wanted = PROJECT["dependencies"] + [
         row
-        for extra in ("robotics", "plot", "notebooks")
+        for extra in ("robotics", "datasets", "plot", "notebooks")
         for row in EXTRAS[extra]
     ]
     assert asked == dict(map(split, wanted))

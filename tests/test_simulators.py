@@ -116,7 +116,7 @@ def test_every_task_has_its_section():
     book = Path(__file__).parents[1] / "book" / "benchmark"
     text = (book / "task_reference.md").read_text()
     for name in TASKS:
-        assert f'## {name}\n\n```{{code-cell}}' in text
+        assert f"## {name}\n\n```{{code-cell}}" in text
         assert f'show("{name}")' in text
 
 

@@ -16,7 +16,7 @@ import torch
 from numpy import ndarray
 
 from smore_lit.theory.divergences import FDivergence
-from smore_lit.theory.mixtures import check_beta, mix
+from smore_lit.theory.mixtures import mix
 from smore_lit.theory.occupancies import GoalMDP, check_law, goal_reward
 
 
