@@ -9,7 +9,7 @@ makes, 1024 x 256 by 256 x 256.
 
     python benchmarks/training_speed.py [--out results/training_speed.csv]
 
-Compiling takes half a minute for each number of seeds.
+Compiling takes up to a minute for each number of seeds.
 """
 
 import argparse

@@ -9,14 +9,14 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
+import minari
 import numpy as np
 import pytest
 
 from smore_lit.appendix import cli
 from smore_lit.benchmark import datasets, foreign
 from smore_lit.benchmark.tasks import load_task
-
-h5py = pytest.importorskip("h5py")
 
 TASK = load_task("FetchReach")
 DATA = {k: v[:6] for k, v in datasets.tiny_dataset(TASK).items()}
@@ -185,7 +185,6 @@ def test_ogbench_flags_may_be_floats(tmp_path):
 
 
 def test_minari_there_and_back(tmp_path):
-    minari = pytest.importorskip("minari")
     folder = foreign.write_minari(TINY, "smore-lit/reach/tiny-v3", tmp_path)
     assert folder == tmp_path / "smore-lit/reach/tiny-v3"
     assert not list(tmp_path.glob(".part-*"))
