@@ -83,6 +83,24 @@ def test_simulator_pays_for_the_state_after_the_action():
     assert seen == {-1.0, 0.0}
 
 
+@pytest.mark.parametrize("name", ["FetchReach", "FetchPush"])
+def test_fewer_lookups_leave_every_bit(name):
+    import gymnasium
+    import gymnasium_robotics  # noqa: F401
+
+    task = tasks.load_task(name)
+    fast = task.make()
+    slow = gymnasium.make(task.env_id, max_episode_steps=task.horizon)
+    rng = np.random.default_rng(0)
+    states = [fast.reset(seed=1)[0], slow.reset(seed=1)[0]]
+    for _ in range(task.horizon):
+        for key in states[0]:
+            assert np.array_equal(states[0][key], states[1][key])
+        action = rng.uniform(-1, 1, task.action_size).astype(np.float32)
+        states = [env.step(action)[0] for env in (fast, slow)]
+    assert len(fast.unwrapped._model_names.joint_names) == 2
+
+
 def test_drawn_film_and_gif(tmp_path):
     act = expert(TASK)(None)
     frames = pictures.record(TASK, act, seed=1, drawing=True)

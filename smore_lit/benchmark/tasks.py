@@ -48,6 +48,7 @@ __all__ = [
     "with_noise",
     "load_task",
     "has_egl",
+    "read_only_fingers",
     "choose_world",
     "make_environment",
 ]
@@ -540,6 +541,14 @@ def has_egl() -> bool:
 
 
 # book/benchmark/tasks.md, section "Open the simulator late"
+def read_only_fingers(env) -> None:
+    """Spare a Fetch world the lookup of joints that nobody observes."""
+    names = env.unwrapped._model_names
+    robot = [name for name in names.joint_names if name.startswith("robot")]
+    names._joint_names = robot[-2:]
+
+
+# book/benchmark/tasks.md, section "Open the simulator late"
 def choose_world(task: Task):
     """Return what gymnasium is asked to make: an id, or our own recipe."""
     import gymnasium
@@ -592,6 +601,8 @@ def make_environment(task: Task, render_mode: str | None = None):
             f"{task.name} does not open in this MuJoCo: "
             'pip install "mujoco==3.3.0"'
         ) from error
+    if task.env_id.startswith("Fetch"):
+        read_only_fingers(env)
     if task.action_noise:
         from smore_lit.benchmark.worlds import noise_class
 
