@@ -39,7 +39,8 @@ def batches(seeds, seed=0, size=8):
         return torch.randn(seeds, size, *shape, generator=generator)
 
     def batch():
-        return Batch(draw(5), draw(2).tanh(), draw(5), draw(3))
+        reached = (draw() > 1).float()
+        return Batch(draw(5), draw(2).tanh(), draw(5), draw(3), reached)
 
     return batch(), batch()
 

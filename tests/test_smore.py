@@ -31,7 +31,8 @@ def batches():
                     SIZES.observation,
                     SIZES.goal,
                 )
-            )
+            ),
+            reached=torch.zeros(len(SEEDS), BATCH),
         )
 
     return draw(), draw()

@@ -94,7 +94,7 @@ class World:
             torch.from_numpy(np.eye(size)[i].reshape(BATCHES, SIZE, size))
             for i, size in ((s, 4), (a, 3), (after, 4), (g, 2))
         )
-        return Batch(*one_hot)
+        return Batch(*one_hot, reached=torch.zeros(BATCHES, SIZE))
 
     def networks(self):
         return nn.ModuleDict(

@@ -50,7 +50,7 @@ def read(batch):
     torch.testing.assert_close(
         batch.observations[..., 0], -batch.observations[..., 1]
     )
-    columns = [part[..., :1] for part in batch]
+    columns = [part[..., :1] for part in batch[:4]]
     table = torch.cat(columns, dim=-1).flatten(0, -2)
     assert torch.isfinite(table).all()
     return [tuple(map(int, row)) for row in table.tolist()]
@@ -297,8 +297,11 @@ def test_norm_runs_over_all_goal_dimensions():
 def test_take_gathers_what_it_says():
     data = build((4, 2), (2, 1002))
     episode, step = torch.tensor([[0, 1]]), torch.tensor([[3, 0]])
-    batch = take(data, episode, step, torch.zeros(1, 2, 1))
-    assert read(batch) == [(3, 3, 4, 0), (1000, 1000, 1001, 0)]
+    goals = torch.tensor([[[4.0], [1002.0]]])
+    batch = take(data, episode, step, goals, 0.5)
+    assert read(batch) == [(3, 3, 4, 4), (1000, 1000, 1001, 1002)]
+    assert batch.reached.tolist() == [[1.0, 0.0]]
+    assert take(data, episode, step, goals, 1.0).reached.tolist() == [[1, 1]]
 
 
 def test_a_seed_draws_alike_alone_and_among_ten():

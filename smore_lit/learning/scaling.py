@@ -49,6 +49,7 @@ class Scaler(nn.Module):
             batch.actions,
             self.observations(batch.next_observations),
             self.goals(batch.goals),
+            batch.reached,
         )
 
 

@@ -139,18 +139,25 @@ class Batch(NamedTuple):
     actions: Tensor  # a        (N, B, A)
     next_observations: Tensor  # s'  (N, B, O)
     goals: Tensor  # g          (N, B, G)
+    reached: Tensor  # 1 where phi(s') is within tolerance of g, (N, B)
 
 
 # book/learning/trajectories.md, section "The corrected sampler"
 def take(
-    trajectories: Trajectories, episode: Tensor, step: Tensor, goals: Tensor
+    trajectories: Trajectories,
+    episode: Tensor,
+    step: Tensor,
+    goals: Tensor,
+    tolerance: float,
 ) -> Batch:
     """Gather transitions (episode, step), each (N, B) int64, with goals."""
+    gap = trajectories.achieved_goals[episode, step + 1] - goals
     return Batch(
         trajectories.observations[episode, step],
         trajectories.actions[episode, step],
         trajectories.observations[episode, step + 1],
         goals,
+        (gap.norm(dim=-1) <= tolerance).to(goals.dtype),
     )
 
 
@@ -212,6 +219,7 @@ class Sampler:
             )
         self.data = trajectories
         self.hindsight = hindsight
+        self.tolerance = tolerance
         self.ends = trajectories.lengths.cumsum(0)
         self.count = trajectories.transitions
         self.hits = find_hits(trajectories, tolerance)
@@ -228,14 +236,14 @@ class Sampler:
         relabel = u_kind < self.hindsight
         desired = self.data.desired_goals[episode]
         goal = torch.where(relabel[..., None], reached, desired)
-        rho = take(self.data, episode, step, goal)
+        rho = take(self.data, episode, step, goal, self.tolerance)
         if len(self.hits):
             hit = self.hits[(u_hit * len(self.hits)).long()]
             desired = self.data.desired_goals[hit[..., 0]]
             reached = torch.where(relabel[..., None], reached, desired)
             episode = torch.where(relabel, episode, hit[..., 0])
             last = torch.where(relabel, last, hit[..., 1])
-        return rho, take(self.data, episode, last, reached)
+        return rho, take(self.data, episode, last, reached, self.tolerance)
 
 
 # book/learning/trajectories.md, section "The released sampler"
@@ -291,7 +299,8 @@ class ReleasedSampler(Sampler):
         return row, row + 1 + (u_future * (self.horizon - 2 - step)).long()
 
     def _take(self, row: Tensor, goals: Tensor) -> Batch:
-        return take(self.data, row // self.horizon, row % self.horizon, goals)
+        episode, step = row // self.horizon, row % self.horizon
+        return take(self.data, episode, step, goals, self.tolerance)
 
 
 # book/learning/trajectories.md, section "The released sampler"
