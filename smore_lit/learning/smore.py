@@ -8,11 +8,15 @@ __all__ = [
     "OBJECTIVES",
     "SmoreConfig",
     "check_combination",
+    "init_twins",
     "init_networks",
     "act",
     "score_loss",
     "shape_of",
     "policy_scores",
+    "read_scores",
+    "copy_actions",
+    "effective_share",
     "losses",
     "watch_ratios",
     "action_free_losses",
@@ -112,15 +116,11 @@ def check_combination(config: SmoreConfig) -> None:
 
 
 # book/learning/smore.md, section "Networks"
-def init_networks(
-    config: SmoreConfig, sizes: Sizes, seeds: int
+def init_twins(
+    config: AgentConfig, sizes: Sizes, seeds: int
 ) -> nn.ModuleDict:
-    """Build the twin critics S, the value M and the policy."""
+    """Build twin critics, a value and a policy."""
     state, hidden = sizes.observation + sizes.goal, config.hidden
-    if config.action_free:
-        policy = GaussianPolicy(seeds, state, sizes.action, hidden)
-        score = Value(seeds, state, hidden)
-        return nn.ModuleDict({"score": score, "policy": policy})
     return nn.ModuleDict(
         {
             "score": Critic(seeds, 2, state + sizes.action, hidden),
@@ -128,6 +128,18 @@ def init_networks(
             "policy": GaussianPolicy(seeds, state, sizes.action, hidden),
         }
     )
+
+
+def init_networks(
+    config: SmoreConfig, sizes: Sizes, seeds: int
+) -> nn.ModuleDict:
+    """Build S, M and the policy; a score without actions is its own M."""
+    if not config.action_free:
+        return init_twins(config, sizes, seeds)
+    state, hidden = sizes.observation + sizes.goal, config.hidden
+    policy = GaussianPolicy(seeds, state, sizes.action, hidden)
+    score = Value(seeds, state, hidden)
+    return nn.ModuleDict({"score": score, "policy": policy})
 
 
 def act(
@@ -197,6 +209,37 @@ def policy_scores(
 
 
 # book/learning/smore.md, section "All three losses"
+def read_scores(
+    networks: nn.ModuleDict, targets: nn.ModuleDict, rho: Batch
+) -> tuple[Tensor, Tensor]:
+    """Return the smaller slow score, detached, and the value, (N, B) each."""
+    with torch.no_grad():
+        target = targets["score"](rho.observations, rho.actions, rho.goals)
+        target = target.amin(dim=1)  # smaller of the two critics  (N, B)
+    return target, networks["value"](rho.observations, rho.goals)
+
+
+def copy_actions(
+    networks: nn.ModuleDict, rho: Batch, weights: Tensor
+) -> Losses:
+    """Compute the policy's loss under weights (N, B), and their spread."""
+    policy = networks["policy"]
+    means = policy(rho.observations, rho.goals)
+    log_prob = policy.log_prob(means, rho.actions)
+    info = {
+        "weight_mean": weights.mean(dim=1),
+        "effective_share": effective_share(weights),
+    }
+    return {"loss_policy": weighted_likelihood_loss(log_prob, weights)}, info
+
+
+def effective_share(weights: Tensor) -> Tensor:
+    """Return which share (N,) of the samples carries the weights (N, B)."""
+    square = weights.square().sum(dim=1).clamp(min=1e-30)
+    return weights.sum(dim=1).square() / (square * weights.shape[1])
+
+
+# book/learning/smore.md, section "All three losses"
 def losses(
     config: SmoreConfig,
     networks: nn.ModuleDict,
@@ -210,32 +253,24 @@ def losses(
     """
     if config.action_free:
         return action_free_losses(config, networks, targets, rho, q)
-    with torch.no_grad():
-        target = targets["score"](rho.observations, rho.actions, rho.goals)
-        target = target.amin(dim=1)  # smaller of the two critics  (N, B)
-    value = networks["value"](rho.observations, rho.goals)
+    target, value = read_scores(networks, targets, rho)
     advantage = (target - value).detach()
     weights = advantage_weights(
         advantage, config.temperature, config.weight_clip
     )
-    policy = networks["policy"]
-    means = policy(rho.observations, rho.goals)
-    log_prob = policy.log_prob(means, rho.actions)
+    copying, spread = copy_actions(networks, rho, weights)
     loss_score, *scores, value_next = score_loss(config, networks, rho, q)
     score_rho, score_q = scores
     total = {
         "loss_score": loss_score,
         "loss_value": expectile_loss(target - value, config.expectile),
-        "loss_policy": weighted_likelihood_loss(log_prob, weights),
     }
     info = {
         "score_q": score_q.mean(dim=(1, 2)),
         "score_rho": score_rho.mean(dim=(1, 2)),
         "advantage_std": advantage.std(dim=1),
-        "weight_mean": weights.mean(dim=1),
-        "effective_share": weights.sum(dim=1).square()
-        / (weights.square().sum(dim=1) * weights.shape[1]),
     }
+    total, info = total | copying, info | spread
     if config.divergence != "chi2":
         y = config.gamma * value_next[:, None] - torch.cat(scores, dim=-1)
         info |= watch_ratios(config, y)
@@ -254,8 +289,7 @@ def watch_ratios(config: SmoreConfig, y: Tensor) -> dict[str, Tensor]:
         "ratio_rho": ratio_rho.mean(dim=(1, 2)),
         "ratio_max": every.amax(dim=1),
         "ratio_capped": (every >= config.ratio_cap).float().mean(dim=1),
-        "ratio_share": every.sum(dim=1).square()
-        / (every.square().sum(dim=1).clamp(min=1e-30) * every.shape[1]),
+        "ratio_share": effective_share(every),
     }
 
 
