@@ -16,6 +16,7 @@ from smore_lit.learning.trajectories import (
     as_trajectories,
     draw_uniforms,
     find_hits,
+    find_leaving,
     take,
 )
 
@@ -246,6 +247,67 @@ def test_largest_uniform_draws_the_last_transition(lengths):
     assert set(read(rho)) == set(read(q)) == {(last, last, last + 1, last + 1)}
 
 
+def test_leaving_is_what_brute_force_says():
+    rng = np.random.default_rng(0)
+    lengths, T = (6, 1, 4, 5), 6
+    goals = rng.normal(size=(4, T + 1, 2)).cumsum(1)
+    for e, length in enumerate(lengths):
+        goals[e, length + 1 :] = 1e3
+    acts = np.zeros((4, T, 1))
+    data = as_trajectories(goals, acts, goals, goals[:, 0], lengths)
+    for tolerance in (0.0, 1.5, 3.0, 1e6):
+        row, expected = 0, []
+        for e, length in enumerate(lengths):
+            for t in range(length):
+                rest = goals[e, t + 1 : length + 1] - goals[e, t]
+                if (np.linalg.norm(rest, axis=1) > tolerance).any():
+                    expected.append(row)
+                row += 1
+        assert find_leaving(data, tolerance).tolist() == expected
+
+
+@pytest.mark.parametrize("share", [Fraction(3, 4), Fraction(5, 6), 1])
+def test_law_with_goals_ahead_exactly(share):
+    lengths, tolerance = (4, 2, 3), 1.5
+    data = build(lengths, (3, 1002, -1))
+    sampler = Sampler(data, 1.0, tolerance, float(share))
+    leaving = {0: (0, 1, 2), 1: (0,), 2: (0, 1)}
+    assert sampler.leaving.tolist() == [0, 1, 2, 4, 6, 7]
+    natural = Fraction(6, 9)
+    x = (share - natural) / (1 - natural)
+    assert math.isclose(sampler.extra, x)
+    rho, q = Counter(), Counter()
+    for e, T in enumerate(lengths):
+        for t in range(T):
+            start = (1 - x) / 9 + (x / 6 if t in leaving[e] else 0)
+            for f in range(t + 1, T + 1):
+                s, last, g = (NEXT * e + k for k in (t, f - 1, f))
+                rho[s, s, s + 1, g] += start / (T - t)
+                q[last, last, g, g] += start / (T - t)
+    fine = 6 * 9 * x.denominator
+    found = map(count, sampler(grid(fine, 12, 1, 1)))
+    assert tuple(found) == (clean(rho), clean(q))
+
+
+@pytest.mark.parametrize("ahead", [0.0, 6 / 9, 1.0])
+def test_data_that_leave_enough_are_left_alone(ahead):
+    data = build((4, 2, 3), (3, 1002, -1))
+    plain = Sampler(data, 0.8, 1.5)
+    other = Sampler(data, 0.8, 1e6 if ahead == 1 else 1.5, ahead)
+    assert other.extra == 0.0
+    u = draw_uniforms([torch.Generator().manual_seed(0)], 99, 4)
+    for a, b in zip(plain.draw_rows(u[..., 0]), other.draw_rows(u[..., 0])):
+        assert torch.equal(a, b)
+
+
+def test_rows_at_the_edges_of_the_uniforms():
+    sampler = Sampler(build((4, 2, 3), (3, 1002, -1)), 0.8, 1.5, 0.7)
+    edge, x = 2.0**-53, sampler.extra
+    u = torch.tensor([0.0, x - edge, x, LAST], dtype=torch.float64)
+    leaving = sampler.leaving.tolist()
+    assert sampler.draw_rows(u).tolist() == [leaving[0], leaving[-1], 0, 8]
+
+
 def test_hindsight_goals_are_shared_in_every_batch():
     sampler = Sampler(build((4, 2, 3), (3, 1002, 7)), hindsight=0.8)
     generator = torch.Generator().manual_seed(0)
@@ -425,6 +487,8 @@ def test_nan_in_padding_is_allowed_and_before_it_is_not():
         (dict(hindsight=-0.1), "hindsight must lie in"),
         (dict(hindsight=1.1), "hindsight must lie in"),
         (dict(hindsight=math.nan), "hindsight must lie in"),
+        (dict(ahead=-0.1), "ahead must lie in"),
+        (dict(ahead=math.nan), "ahead must lie in"),
         (dict(tolerance=-1.0), "tolerance must not be negative"),
         (dict(tolerance=math.nan), "tolerance must not be negative"),
     ],

@@ -59,6 +59,7 @@ class AgentConfig:
     polyak: float = 0.005  # step of target networks toward networks
     sampler: str = "corrected"  # how goals are drawn; or released
     hindsight: float = 0.8  # share of goals from the episode's own future
+    ahead: float = 0.8  # least share of draws with a goal still ahead
     standardise: bool = True  # inputs on the scale of the data
 
     def __post_init__(self):
@@ -72,6 +73,7 @@ class AgentConfig:
             "learning_rate": (0.0 < self.learning_rate < 1.0, "in (0, 1)"),
             "polyak": (0.0 < self.polyak <= 1.0, "in (0, 1]"),
             "hindsight": (0.0 <= self.hindsight <= 1.0, "in [0, 1]"),
+            "ahead": (0.0 <= self.ahead <= 1.0, "in [0, 1]"),
         }
         for name, (fits, due) in ranges.items():
             if not fits:

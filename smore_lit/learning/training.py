@@ -249,7 +249,7 @@ def start_run(
         )
     tolerance = task.threshold if task else 0.0
     sampler = SAMPLERS[config.sampler](
-        trajectories.to(device), config.hindsight, tolerance
+        trajectories.to(device), config.hindsight, tolerance, config.ahead
     )
     state = create_state(agent, config, sizes, seeds, device)
     if config.standardise:

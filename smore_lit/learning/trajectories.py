@@ -11,6 +11,7 @@ __all__ = [
     "Batch",
     "take",
     "find_hits",
+    "find_leaving",
     "Sampler",
     "ReleasedSampler",
     "SAMPLERS",
@@ -179,6 +180,26 @@ def find_hits(trajectories: Trajectories, tolerance: float) -> Tensor:
     return ((gap <= tolerance) & valid).nonzero()
 
 
+def find_leaving(trajectories: Trajectories, tolerance: float) -> Tensor:
+    """Return the numbers of transitions whose goal is still ahead.
+
+    Transition t of an episode counts if some later phi(s_f), f > t, is
+    farther than `tolerance` from phi(s_t).
+
+    Returns:
+        Shape (L,) int64, numbers in the order of episodes, padding left out.
+    """
+    achieved, lengths = trajectories.achieved_goals, trajectories.lengths
+    steps = torch.arange(achieved.shape[1], device=achieved.device)
+    inside = steps <= lengths[:, None]
+    found = []
+    for t in range(achieved.shape[1] - 1):
+        gap = (achieved[:, t + 1 :] - achieved[:, t, None]).norm(dim=-1)
+        found.append(((gap > tolerance) & inside[:, t + 1 :]).any(dim=1))
+    valid = steps[:-1] < lengths[:, None]
+    return torch.stack(found, dim=1)[valid].nonzero()[:, 0]
+
+
 # book/learning/trajectories.md, section "The corrected sampler"
 class Sampler:
     """Turn uniform numbers into a batch of rho and a batch of q.
@@ -194,11 +215,14 @@ class Sampler:
     Args:
         trajectories: the data; batches come out on its device.
         hindsight: share of hindsight goals, in [0, 1].
-        tolerance: distance at which a desired goal counts as reached, in
-            units of the goal space.
+        tolerance: distance at which a goal counts as reached, in units of
+            the goal space.
+        ahead: least share of draws of t, in [0, 1], after which the episode
+            still leaves phi(s_t) by more than the tolerance; nothing changes
+            where the data have as many by themselves, or none.
 
     Raises:
-        ValueError: `hindsight` outside [0, 1] or `tolerance` negative.
+        ValueError: a share outside [0, 1] or `tolerance` negative.
 
     Source: section 3.2 of Sikchi et al. (2024).
     """
@@ -210,9 +234,11 @@ class Sampler:
         trajectories: Trajectories,
         hindsight: float = 0.8,
         tolerance: float = 0.0,
+        ahead: float = 0.0,
     ):
-        if not 0.0 <= hindsight <= 1.0:
-            raise ValueError(f"hindsight must lie in [0, 1], got {hindsight}")
+        for name, share in (("hindsight", hindsight), ("ahead", ahead)):
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"{name} must lie in [0, 1], got {share}")
         if not tolerance >= 0.0:
             raise ValueError(
                 f"tolerance must not be negative, got {tolerance}"
@@ -223,11 +249,16 @@ class Sampler:
         self.ends = trajectories.lengths.cumsum(0)
         self.count = trajectories.transitions
         self.hits = find_hits(trajectories, tolerance)
+        self.leaving = find_leaving(trajectories, tolerance)
+        natural = len(self.leaving) / self.count
+        self.extra = 0.0
+        if 0.0 < natural < ahead:
+            self.extra = (ahead - natural) / (1.0 - natural)
 
     def __call__(self, uniforms: Tensor) -> tuple[Batch, Batch]:
         """Map uniforms in [0, 1), (N, B, columns) float64, to rho and q."""
         u_row, u_future, u_kind, u_hit = uniforms.unbind(dim=-1)
-        row = (u_row * self.count).long()
+        row = self.draw_rows(u_row)
         episode = torch.searchsorted(self.ends, row, right=True)
         length = self.data.lengths[episode]
         step = row - self.ends[episode] + length
@@ -245,12 +276,25 @@ class Sampler:
             last = torch.where(relabel, last, hit[..., 1])
         return rho, take(self.data, episode, last, reached, self.tolerance)
 
+    def draw_rows(self, u: Tensor) -> Tensor:
+        """Map uniforms in [0, 1) to numbers of transitions, int64."""
+        if not self.extra:
+            return (u * self.count).long()
+        rest = (u - self.extra) / (1.0 - self.extra)
+        place = (u / self.extra * len(self.leaving)).long()
+        last = len(self.leaving) - 1
+        return torch.where(
+            u < self.extra,
+            self.leaving[place.clamp(max=last)],
+            (rest * self.count).long().clamp(min=0),
+        )
+
 
 # book/learning/trajectories.md, section "The released sampler"
 class ReleasedSampler(Sampler):
     """Draw rho and q as the released SMORe code does, off-by-ones included.
 
-    Takes the arguments of `Sampler`.
+    Takes the arguments of `Sampler`; `ahead` has no effect.
 
     Raises:
         ValueError: also when the episodes differ in length, have fewer than
@@ -266,8 +310,9 @@ class ReleasedSampler(Sampler):
         trajectories: Trajectories,
         hindsight: float = 0.8,
         tolerance: float = 0.0,
+        ahead: float = 0.0,
     ):
-        super().__init__(trajectories, hindsight, tolerance)
+        super().__init__(trajectories, hindsight, tolerance, ahead)
         _check_level(trajectories)
         episodes, self.horizon = trajectories.actions.shape[:2]
         self.drawn = self.horizon * episodes // (self.horizon + 1)
