@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import ks_2samp
 
 from smore_lit.benchmark import datasets
 from smore_lit.benchmark.tasks import TASKS, load_task
@@ -630,3 +631,41 @@ def test_policy_cannot_foretell_the_goal():
     for axis in range(3):
         pair = np.corrcoef(offsets[:, axis], actions[:, axis])
         assert abs(pair[0, 1]) < 0.25
+
+
+# starts
+
+
+def restart(task, half, episodes, seed=0):
+    env = task.make()
+    seeds = [datasets.episode_seeds(seed, task, half, i)[0] for i in episodes]
+    states = [env.reset(seed=number)[0] for number in seeds]
+    env.close()
+    keys = "observation", "desired_goal"
+    return [np.array([s[key] for s in states], np.float32) for key in keys]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_episodes_begin_as_reset_begins_them(name):
+    task = load_task(name)
+    with Rollouts(task.make, 2, 0) as pool:
+        for half in datasets.HALVES:
+            made = datasets.collect(pool, task, half, 0, range(3, 5))
+            starts, goals = restart(task, half, range(3, 5))
+            assert np.array_equal(made["observations"][:, 0], starts)
+            assert np.array_equal(made["desired_goals"], goals)
+            assert np.array_equal(
+                made["achieved_goals"][:, 0], task.phi(starts)
+            )
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_starts_are_like_any_others(name):
+    task = load_task(name)
+    count = 60
+    ours = np.hstack(restart(task, "random", range(count)))
+    fresh = np.hstack(restart(task, "random", range(count), seed=10**6))
+    pairs = zip(ours.T, fresh.T)
+    least = min(ks_2samp(a, b).pvalue for a, b in pairs)
+    assert least > 0.01 / ours.shape[1]
+    assert np.ptp(ours, axis=0).max() > 0.01
