@@ -12,12 +12,21 @@ __all__ = [
     "losses",
     "IqlConfig",
     "IQL",
+    "sparse_value_loss",
+    "exponential_value_loss",
+    "gumbel_value_loss",
+    "SqlConfig",
+    "EqlConfig",
+    "XqlConfig",
+    "SQL",
+    "EQL",
+    "XQL",
 ]
 
 
 # book/baselines/in_sample.md, section "Be told the reward"
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -135,6 +144,9 @@ def losses(
     """Compute the losses of Q, V and the policy, and what to watch of them.
 
     The goal transitions q are not used: the reward says what they would.
+
+    Source: Eqs. 5 to 7 of Kostrikov et al. (2022); V and weights are the
+        configuration's.
     """
     target, value = read_scores(networks, targets, rho)
     advantage = (target - value).detach()
@@ -157,7 +169,7 @@ def losses(
     return total | copying, info | spread
 
 
-# book/baselines/in_sample.md, section "IQL"
+# book/baselines/in_sample.md, section "IQL: a mean that leans"
 @dataclass(frozen=True)
 class IqlConfig(InSampleConfig):
     """Hold the hyperparameters of IQL, SMORe's own where they are the same."""
@@ -185,3 +197,156 @@ IQL = Agent(
     losses=losses,
     act=act,
 )
+
+
+# book/baselines/in_sample.md, section "SQL and EQL: pay for leaving the data"
+def sparse_value_loss(target: Tensor, value: Tensor, alpha: float) -> Tensor:
+    r"""Compute $(1 + A/2\alpha)_+^2 + V/\alpha$, the loss of V in SQL.
+
+    Args:
+        target: Q at actions of the data, (N, B), detached.
+        value: V at their states, (N, B).
+        alpha: price of leaving the data, positive.
+
+    Returns:
+        Shape (N,): mean over the batch.
+
+    Raises:
+        ValueError: if a shape or alpha does not fit.
+
+    Source: Xu et al. (2023), sparse Q-learning.
+    """
+    _check_pair(target, value, alpha)
+    weights = (1.0 + (target - value) / (2.0 * alpha)).clamp(min=0.0)
+    return (weights.square() + value / alpha).mean(dim=1)
+
+
+def _check_pair(target: Tensor, value: Tensor, scale: float):
+    _check_flat("target", target)
+    _check_flat("value", value, target)
+    if not 0.0 < scale < math.inf:
+        raise ValueError(f"alpha must be positive and finite, got {scale!r}")
+
+
+# book/baselines/in_sample.md, section "SQL and EQL: pay for leaving the data"
+def _tame(exponent: Tensor, cap: float) -> tuple[Tensor, Tensor]:
+    """Return capped exponents (N, B) and the largest, -1 or more, (N, 1)."""
+    if not 0.0 < cap:
+        raise ValueError(f"cap must be positive, got {cap!r}")
+    exponent = exponent.clamp(max=cap)
+    top = exponent.detach().amax(dim=1, keepdim=True).clamp(min=-1.0)
+    return exponent, top
+
+
+def exponential_value_loss(
+    target: Tensor, value: Tensor, alpha: float, cap: float = 5.0
+) -> Tensor:
+    r"""Compute $e^{A/\alpha} + V/\alpha$, the loss of V in EQL, tamed.
+
+    Args:
+        target: Q at actions of the data, (N, B), detached.
+        value: V at their states, (N, B).
+        alpha: price of leaving the data, positive.
+        cap: largest exponent; infinite for none.
+
+    Returns:
+        Shape (N,): mean over the batch times $e^{-m}$, m its top exponent.
+
+    Raises:
+        ValueError: if a shape or a number does not fit.
+
+    Source: Xu et al. (2023), exponential Q-learning; cap and factor are
+        their code's.
+    """
+    _check_pair(target, value, alpha)
+    exponent, top = _tame((target - value) / alpha, cap)
+    grown = (exponent - top).exp() + (-top).exp() * value / alpha
+    return grown.mean(dim=1)
+
+
+# book/baselines/in_sample.md, section "XQL: the largest of many errors"
+def gumbel_value_loss(diff: Tensor, scale: float, cap: float = 7.0) -> Tensor:
+    r"""Compute $e^z - z - 1$, $z = A/\beta$, the loss of V in XQL, tamed.
+
+    Args:
+        diff: A = Q - V, (N, B); Q detached.
+        scale: beta of the Gumbel law, positive.
+        cap: largest z; infinite for none.
+
+    Returns:
+        Shape (N,): mean over the batch times $e^{-m}$, m its top z.
+
+    Raises:
+        ValueError: if a shape or a number does not fit.
+
+    Source: Garg et al. (2023), Gumbel regression; cap and factor are their
+        code's.
+    """
+    _check_flat("diff", diff)
+    if not 0.0 < scale < math.inf:
+        raise ValueError(f"scale must be positive and finite, got {scale!r}")
+    z, top = _tame(diff / scale, cap)
+    return ((z - top).exp() - (z + 1.0) * (-top).exp()).mean(dim=1)
+
+
+# book/baselines/in_sample.md, section "Three more agents"
+@dataclass(frozen=True)
+class SqlConfig(InSampleConfig):
+    """Hold the hyperparameters of SQL, those of its authors' mazes."""
+
+    alpha: float = 0.1  # price of leaving the data
+    paper_weights: bool = False  # 1 + A / (2 alpha) instead of A, cut at 0
+
+    def value_loss(self, target: Tensor, value: Tensor) -> Tensor:
+        """Compute the loss of V, the multiplier under chi-square."""
+        return sparse_value_loss(target, value, self.alpha)
+
+    def weigh(self, advantage: Tensor) -> Tensor:
+        """Return the positive part of the advantage, clipped."""
+        if self.paper_weights:
+            advantage = 1.0 + advantage / (2.0 * self.alpha)
+        return advantage.clamp(0.0, self.weight_clip)
+
+
+@dataclass(frozen=True)
+class EqlConfig(InSampleConfig):
+    """Hold the hyperparameters of EQL, those of its authors' mazes."""
+
+    alpha: float = 0.5  # price of leaving the data
+    cap: float = 5.0  # largest exponent in the loss of V
+    paper_weights: bool = False  # e^(A / alpha) instead of e^(10 A / alpha)
+
+    def value_loss(self, target: Tensor, value: Tensor) -> Tensor:
+        """Compute the loss of V, the multiplier under KL."""
+        return exponential_value_loss(target, value, self.alpha, self.cap)
+
+    def weigh(self, advantage: Tensor) -> Tensor:
+        """Return the clipped exponential of the advantage."""
+        sharpness = (1.0 if self.paper_weights else 10.0) / self.alpha
+        return advantage_weights(advantage, sharpness, self.weight_clip)
+
+
+# book/baselines/in_sample.md, section "Three more agents"
+@dataclass(frozen=True)
+class XqlConfig(InSampleConfig):
+    """Hold the hyperparameters of XQL, those of its authors' mazes."""
+
+    scale: float = 0.6  # beta of the Gumbel law
+    cap: float = 7.0  # largest exponent in the loss of V
+    temperature: float = 10.0  # sharpness of the policy's weights
+    huber: float = 20.0  # error from which the loss of Q is a straight line
+
+    def value_loss(self, target: Tensor, value: Tensor) -> Tensor:
+        """Compute the loss of V, a Gumbel regression."""
+        return gumbel_value_loss(target - value, self.scale, self.cap)
+
+    def weigh(self, advantage: Tensor) -> Tensor:
+        """Return the clipped exponential of the advantage."""
+        return advantage_weights(
+            advantage, self.temperature, self.weight_clip
+        )
+
+
+SQL = replace(IQL, name="sql", config=SqlConfig)
+EQL = replace(IQL, name="eql", config=EqlConfig)
+XQL = replace(IQL, name="xql", config=XqlConfig)
