@@ -3,6 +3,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 BOOK_PAGES := _build/html
 NOTEBOOK_TIMEOUT := 300
+EXECUTED := _build/executed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -36,10 +37,13 @@ test: setup
 	@echo "== twins in step with their chapters"
 	@$(BIN)/python -m smore_lit.appendix.literate check
 	@echo "== notebooks"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --nbmake --nbmake-timeout=$(NOTEBOOK_TIMEOUT) book/
-	@echo "== the book, from nothing, warnings fatal"
 	@rm -rf _build
-	@$(BIN)/jupyter-book build . -W --keep-going
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --nbmake --nbmake-timeout=$(NOTEBOOK_TIMEOUT) --keep-executed=$(EXECUTED) book/
+	@echo "== the book, from these notebooks, warnings fatal"
+	@mkdir -p _build/.jupyter_cache
+	@find $(EXECUTED) -name '*.ipynb' -exec $(BIN)/jcache cache -p _build/.jupyter_cache add --no-validate {} + > /dev/null
+	@sed 's/execute_notebooks: force/execute_notebooks: cache/' _config.yml > _build/_config.yml
+	@$(BIN)/jupyter-book build . --config _build/_config.yml -W --keep-going
 	@echo "== all of it holds"
 
 sync: setup
@@ -53,8 +57,8 @@ book: setup
 	@echo "open $(BOOK_PAGES)/index.html"
 
 lint: setup
-	@$(BIN)/ruff check smore_lit tests benchmarks
-	@$(BIN)/ruff format --check tests benchmarks smore_lit/__init__.py
+	@$(BIN)/ruff check smore_lit tests benchmarks book/conftest.py
+	@$(BIN)/ruff format --check tests benchmarks smore_lit/__init__.py book/conftest.py
 
 clean:
 	@rm -rf _build jupyter_execute demo .pytest_cache .ruff_cache *.egg-info
