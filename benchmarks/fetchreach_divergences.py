@@ -10,18 +10,16 @@ results/divergences_measurements.csv; results/divergences_where.csv says how
 near to their goals the KL scores have their large density ratios.
 """
 
-import csv
-import io
 import sys
-from pathlib import Path
 
 import torch
+from gathering import ROOT, write_results
 
 from smore_lit.benchmark.datasets import load_dataset
 from smore_lit.benchmark.tasks import load_task
 from smore_lit.learning.checkpoints import load_policy
 from smore_lit.learning.divergence_losses import best_ratio
-from smore_lit.learning.files import read_table, write_atomic
+from smore_lit.learning.files import read_table
 from smore_lit.learning.smore import shape_of
 from smore_lit.learning.training import setting_of, train
 from smore_lit.learning.trajectories import (
@@ -30,7 +28,6 @@ from smore_lit.learning.trajectories import (
     draw_uniforms,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
 PRINTED = {"objective": "paper"}
 FREE = {"action_free": True}
 OPEN = {"ratio_cap": 1e30}  # no cap that a float could reach
@@ -129,15 +126,9 @@ def gather() -> None:
                 break
             kept = {column: row.get(column, "") for column in columns}
             measured.append({"setting": rows[0]["setting"], **kept})
-    tables = {"scores": scores, "measurements": measured, "where": where}
-    for name, rows in tables.items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomic(
-            ROOT / "results" / f"divergences_{name}.csv", text.getvalue()
-        )
+    write_results("divergences_scores", scores)
+    write_results("divergences_measurements", measured)
+    write_results("divergences_where", where)
 
 
 if __name__ == "__main__":

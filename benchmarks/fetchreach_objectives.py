@@ -7,18 +7,16 @@ Scores and measurements of the runs that are finished are gathered in
 results/fetchreach_scores.csv and results/fetchreach_measurements.csv.
 """
 
-import csv
-import io
 import sys
-from pathlib import Path
+
+from gathering import ROOT, write_results
 
 from smore_lit.benchmark.datasets import load_dataset
 from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.files import read_table, write_atomic
+from smore_lit.learning.files import read_table
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 
-ROOT = Path(__file__).resolve().parents[1]
 RUNS = {
     "in-sample": {},
     "in-sample-1": {"coefficient": 1.0},
@@ -69,14 +67,8 @@ def gather() -> None:
         for row in read_table(folder / "metrics.csv"):
             kept = {key: row[key] for key in ("updates", "seed", *WATCHED)}
             measured.append({"setting": rows[0]["setting"], **kept})
-    for name, rows in (("scores", scores), ("measurements", measured)):
-        text = io.StringIO()
-        writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomic(
-            ROOT / "results" / f"fetchreach_{name}.csv", text.getvalue()
-        )
+    write_results("fetchreach_scores", scores)
+    write_results("fetchreach_measurements", measured)
 
 
 if __name__ == "__main__":

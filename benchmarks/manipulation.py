@@ -1,0 +1,87 @@
+"""Train SMORe and its yardsticks on every task of fifty steps.
+
+    python benchmarks/manipulation.py [--gather] [TASK:METHOD ...]
+
+Each run is what `smore-lit train TASK --algo METHOD --size cpu --compile`
+does, with three seeds. Data come from data/, runs go to runs/, finished runs
+are not run again, interrupted ones go on. Scores and times of the runs that
+are finished are gathered in results/manipulation_scores.csv and
+results/manipulation_times.csv.
+"""
+
+import json
+import sys
+
+from gathering import ROOT, write_results
+
+from smore_lit.benchmark.datasets import load_dataset
+from smore_lit.benchmark.tasks import load_task
+from smore_lit.learning.files import read_table
+from smore_lit.learning.training import train
+from smore_lit.learning.trajectories import as_trajectories
+
+UPDATES = {
+    "FetchReach": 2_000,
+    "Reacher": 4_000,
+    "SawyerReach": 4_000,
+    "SawyerDoor": 4_000,
+    "FetchPush": 12_000,
+    "FetchPick": 12_000,
+    "FetchSlide": 12_000,
+    "HandReach": 12_000,
+}
+METHODS = ("smore", "iql", "bc", "gcsl", "goal-bc")
+RUNS = [(task, method) for task in UPDATES for method in METHODS]
+
+
+def folder_of(task: str, method: str):
+    """Return where a run lives."""
+    return ROOT / "runs" / f"manipulation-{task}-{method}"
+
+
+def run(name: str, method: str) -> None:
+    """Train one method on one task; one that only copies needs a third."""
+    task = load_task(name)
+    updates = UPDATES[name]
+    if method not in ("smore", "iql"):
+        updates = min(updates, 4_000)
+    train(
+        as_trajectories(**load_dataset(task, "cpu", root=ROOT / "data")),
+        method,
+        task=task,
+        out=folder_of(name, method),
+        updates=updates,
+        seeds=3,
+        eval_every=updates // 4,
+        compile=True,
+    )
+
+
+def gather() -> None:
+    """Write scores and times of all finished runs to results/."""
+    scores, times = [], []
+    for task, method in RUNS:
+        folder = folder_of(task, method)
+        if not (folder / "summary.json").exists():
+            continue
+        scores += read_table(folder / "scores.csv")
+        summary = json.loads((folder / "summary.json").read_text())
+        times.append(
+            {
+                "task": task,
+                "algorithm": method,
+                "seeds": len(summary["seeds"]),
+                "updates": summary["updates"],
+                "seconds": round(summary["wall_seconds"]),
+                "updates_per_second": round(summary["updates_per_second"], 1),
+            }
+        )
+    write_results("manipulation_scores", scores)
+    write_results("manipulation_times", times)
+
+
+if __name__ == "__main__":
+    wanted = [name.split(":") for name in sys.argv[1:] if name != "--gather"]
+    for chosen in wanted or (() if "--gather" in sys.argv else RUNS):
+        run(*chosen)
+    gather()
