@@ -31,7 +31,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor, nn
 
-from smore_lit.learning.agent import Agent, AgentConfig, Losses
+from smore_lit.learning.agent import AgentConfig, Losses
 from smore_lit.learning.objectives import (
     _check_flat,
     _check_number,
@@ -40,7 +40,12 @@ from smore_lit.learning.objectives import (
     advantage_weights,
     expectile_loss,
 )
-from smore_lit.learning.smore import act, copy_actions, init_twins, read_scores
+from smore_lit.learning.smore import (
+    SMORE,
+    copy_actions,
+    init_twins,
+    read_scores,
+)
 from smore_lit.learning.trajectories import Batch
 
 
@@ -188,14 +193,8 @@ class IqlConfig(InSampleConfig):
         )
 
 
-IQL = Agent(
-    name="iql",
-    config=IqlConfig,
-    init=init_twins,
-    targets=("score",),
-    cosine=("policy",),
-    losses=losses,
-    act=act,
+IQL = replace(
+    SMORE, name="iql", config=IqlConfig, init=init_twins, losses=losses
 )
 
 
