@@ -20,10 +20,17 @@ __all__ = [
     "DRAG",
     "glide",
     "launch",
-    "strike_features",
+    "FLAT",
+    "SLOW",
+    "choose_side",
+    "corner_features",
+    "flat_features",
     "load_strikes",
+    "strike_features",
     "choose_strike",
     "SlideExpert",
+    "SlidePhases",
+    "SlideStand",
     "SlideWays",
     "SlideBlows",
     "Slide",
@@ -220,37 +227,76 @@ def launch(x, y):
 
 
 # book/benchmark/pushing.md, section "What a strike does"
-def strike_features(angle, size):
-    """Return features of the strike's turn (13,) and of its size (16,).
+FLAT = 0.3  # radians: launches nearer the x axis are struck flat
+SLOW = 0.35  # m/s: unless they are slower than this
+
+
+def choose_side(angle, speed) -> int:
+    """Return which finger strikes flat, 1 or -1 in y, or 0 for a corner.
 
     Args:
         angle: direction of the launch, radians.
-        size: its speed, m/s.
+        speed: of the launch, m/s.
     """
-    powers = 1.0, size, size**2
+    if abs(angle) > FLAT or speed < SLOW:
+        return 0
+    return 1 if angle >= 0 else -1
+
+
+# book/benchmark/pushing.md, section "What a strike does"
+def corner_features(angle, speed):
+    """Return features of a corner strike's turn (13,) and size (16,).
+
+    Args:
+        angle: direction of the launch, radians.
+        speed: of the launch, m/s.
+    """
+    powers = 1.0, speed, speed**2
     turn = [sin(4 * k * angle) * p for k in (1, 2, 3) for p in powers]
     turn += [sin(2 * angle), cos(angle), sin(angle), 1.0]
     much = [cos(4 * k * angle) * p for k in (0, 1, 2, 3) for p in powers]
-    much += [cos(2 * angle) * size, size**3]
-    much += [sin(angle) * size, cos(angle) * size]
+    much += [cos(2 * angle) * speed, speed**3]
+    much += [sin(angle) * speed, cos(angle) * speed]
     return turn, much
 
 
+def flat_features(angle, speed, side):
+    """Return features of a flat strike's turn (14,) and size (14,).
+
+    The turn's are odd in `side` and `angle` together, the size's even, but
+    for two of each that let the fingers differ.
+    """
+    out = angle * side
+    both = [out**k * speed**p for k in range(4) for p in range(3)]
+    turn = [side * f for f in both] + [1.0, out]
+    return turn, both + [side, side * out]
+
+
+# book/benchmark/pushing.md, section "What a strike does"
 @functools.cache
-def load_strikes() -> tuple:
-    """Return the fitted coefficients of turn (13,) and size (16,)."""
+def load_strikes() -> dict:
+    """Return the fitted coefficients by kind and part of a strike."""
     path = files("smore_lit") / "assets" / "FetchSlide" / "strikes.json"
-    table = json.loads(path.read_text())
-    return tuple(table["turn"]), tuple(table["size"])
+    return json.loads(path.read_text())
 
 
-def choose_strike(x, y) -> tuple[float, float]:
-    """Return (angle, size) of the strike that sends the puck by (x, y)."""
+def strike_features(angle, speed, side):
+    """Return the features of a strike's turn and of its size."""
+    if side:
+        return flat_features(angle, speed, side)
+    return corner_features(angle, speed)
+
+
+def choose_strike(x, y) -> tuple[float, float, int]:
+    """Return (angle, size, side) of the strike that sends by (x, y)."""
     vx, vy = launch(x, y)
-    angle = atan2(vy, vx)
-    pairs = zip(load_strikes(), strike_features(angle, hypot(vx, vy)))
+    angle, speed = atan2(vy, vx), hypot(vx, vy)
+    side = choose_side(angle, speed)
+    kind, parts = "flat" if side else "corner", ("turn", "size")
+    tables = [load_strikes()[f"{kind}_{part}"] for part in parts]
+    pairs = zip(tables, strike_features(angle, speed, side))
     turn, size = (sum(c * f for c, f in zip(*pair)) for pair in pairs)
-    return angle + turn, min(max(size, 0.1), 1.41)
+    return angle + turn, min(max(size, 0.1), 1.41), side
 
 
 # book/benchmark/pushing.md, section "Slide: strike far, push near"
@@ -258,10 +304,11 @@ def choose_strike(x, y) -> tuple[float, float]:
 class SlideExpert:
     """Strike the puck by the fitted map, and push what fell short."""
 
-    strike: tuple | None = None  # always this strike (angle, size), to fit
+    strike: tuple | None = None  # always this (angle, size, side), to fit
     low: float = 0.42
     high: float = 0.47
     touch: float = 0.04  # metres from puck to gripper where they meet
+    face: tuple = (0.0385, 0.0087)  # x and y of the same, struck flat
     run: float = 0.056  # metres before that, per size of the strike
     reach: float = 0.06  # metres behind the puck for a push
     near: float = 0.07  # metres below which to push
@@ -279,15 +326,16 @@ class SlideExpert:
 
 
 # book/benchmark/pushing.md, section "Slide: strike far, push near"
-class SlideWays:
-    """Choose phases and find ways to the puck for `SlideExpert`."""
+class SlidePhases:
+    """Choose phases for `SlideExpert`."""
 
     def change(self, left, end, ahead, v):
         """Move to another phase where the puck's state calls for it."""
         e, r = self.expert, hypot(*ahead)
         if self.phase == "strike":
             self.count += 1
-            if self.count > 7 or (hypot(*v) > 0.05 and r > 0.056):
+            gone = self.count > 2 and hypot(*v) > 0.05 and r > 0.056
+            if self.count > 7 or gone:
                 self.phase = "rest"
         elif self.phase == "push":
             if r > 0.12:
@@ -298,28 +346,52 @@ class SlideWays:
             if left > e.redo and hypot(*v) < e.slow and end < e.edge:
                 self.phase, self.count = "approach", 0
 
-    def approach(self, height, ahead, gap, speed):
-        """Return the way behind a puck that will rest at `ahead`."""
+
+# book/benchmark/pushing.md, section "Slide: strike far, push near"
+class SlideStand(SlidePhases):
+    """Choose a blow and where to stand for it."""
+
+    def stand(self, gap):
+        """Choose the blow for `gap`; return heading and metres behind."""
         e, strike = self.expert, self.expert.strike
         if strike is None and hypot(*gap) > e.near:
             strike = choose_strike(*gap)
-        vx, vy = launch(*gap)
-        angle, size = strike or (atan2(vy, vx), 0.0)
+        if not strike:
+            vx, vy = launch(*gap)
+            self.blow, far = None, max(hypot(vx, vy), 1e-6)
+            return (vx / far, vy / far), e.reach
+        angle, size, side = strike
         u = cos(angle), sin(angle)
-        reach = e.touch + e.run * size if strike else e.reach
+        self.blow = size * u[0], size * u[1]
+        self.meet = e.touch * u[0], e.touch * u[1]
+        if side:
+            self.meet = e.face[0], side * e.face[1]
+        way = [m + e.run * b for m, b in zip(self.meet, self.blow)]
+        return (way[0] / hypot(*way), way[1] / hypot(*way)), hypot(*way)
+
+
+# book/benchmark/pushing.md, section "Slide: strike far, push near"
+class SlideWays(SlideStand):
+    """Find ways to the puck."""
+
+    def approach(self, height, ahead, gap, speed):
+        """Return the way behind a puck that will rest at `ahead`."""
+        e = self.expert
+        u, reach = self.stand(gap)
         move, left = go_behind(
             height, ahead, u, reach, e.low, e.high, 0.055
         )
         self.count += left < 0.03
         ease = 1 + max(self.count / 5, 1.5 * (self.count - 3))
-        if strike:
+        if self.blow:
             good = left < e.place * ease and speed < e.still * ease
         else:
             good = left < 0.006 * ease
         if good and height < e.low + 0.006 * ease:
-            self.phase, self.count = "strike" if strike else "push", 0
-            self.blow = size * u[0], size * u[1]
-        return command(*move)
+            self.phase, self.count = "strike" if self.blow else "push", 0
+        far = max(abs(move[0]), abs(move[1])) * GAIN / DELTA
+        x, y = move[0] / max(far, 1.0), move[1] / max(far, 1.0)
+        return command(x, y, move[2])
 
 
 # book/benchmark/pushing.md, section "Slide: strike far, push near"
@@ -330,7 +402,8 @@ class SlideBlows(SlideWays):
         """Return the strike, led back to its line before it has `met`."""
         bx, by = self.blow
         size = max(hypot(bx, by), 1e-6)
-        off = (ahead[1] * bx - ahead[0] * by) / size
+        x, y = ahead[0] - self.meet[0], ahead[1] - self.meet[1]
+        off = (y * bx - x * by) / size
         if met or abs(off) < 0.006:
             off = 0.0
         action = command(-GAIN * off * by / size, GAIN * off * bx / size, lift)
@@ -361,7 +434,7 @@ class Slide(SlideBlows):
 
     def __init__(self, expert: SlideExpert):
         self.expert, self.phase = expert, "approach"
-        self.count, self.blow = 0, (0.0, 0.0)
+        self.count, self.blow = 0, None
 
     def __call__(self, observation, goal):
         """Return the action for one observation and goal."""
