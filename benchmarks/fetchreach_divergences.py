@@ -17,6 +17,7 @@ from gathering import ROOT, write_results
 
 from smore_lit.benchmark.datasets import load_dataset
 from smore_lit.benchmark.tasks import load_task
+from smore_lit.learning.agent import PAPER_STEPS
 from smore_lit.learning.checkpoints import load_policy
 from smore_lit.learning.divergence_losses import best_ratio
 from smore_lit.learning.files import read_table
@@ -59,7 +60,7 @@ def run(name: str) -> None:
         task=task,
         out=ROOT / "runs" / f"divergence-{name}",
         workers=0,
-        settings=RUNS[name],
+        settings={**PAPER_STEPS, "coefficient": 0.25, **RUNS[name]},
         updates=500 if name.startswith("clone") else 2_000,
         seeds=3,
         eval_every=500,

@@ -152,8 +152,8 @@ def test_rates_fall_only_where_the_agent_says():
         update(SMORE, config, state, *batches(3, done), 4)
         rates = {g["name"]: g["lr"] for g in state.optimiser.param_groups}
         factor = (1 + math.cos(math.pi * min(done / 4, 1))) / 2
-        assert rates.pop("policy") == pytest.approx(3e-4 * factor, abs=1e-12)
-        assert set(rates.values()) == {3e-4}
+        assert rates.pop("policy") == pytest.approx(1e-3 * factor, abs=1e-12)
+        assert set(rates.values()) == {1e-3}
     assert state.updates == 5
     assert cosine(0, 0) == 1.0 and cosine(1, 2) == pytest.approx(0.5)
 

@@ -6,6 +6,7 @@ else is shared.
 """
 
 __all__ = [
+    "PAPER_STEPS",
     "AgentConfig",
     "make_config",
     "Sizes",
@@ -43,6 +44,9 @@ from smore_lit.learning.trajectories import Batch
 
 
 # book/learning/agent.md, section "The hyperparameters all agents share"
+PAPER_STEPS = {"learning_rate": 3e-4, "polyak": 0.005}
+
+
 @dataclass(frozen=True)
 class AgentConfig:
     """Hold the hyperparameters every agent has.
@@ -55,8 +59,8 @@ class AgentConfig:
     batch_size: int = 512  # transitions of rho, and as many of q, per update
     hidden: tuple[int, ...] = (256, 256)  # widths of hidden layers
     initialiser: str = "orthogonal"  # weights at the start; or xavier
-    learning_rate: float = 3e-4  # Adam, all networks
-    polyak: float = 0.005  # step of target networks toward networks
+    learning_rate: float = 1e-3  # Adam, all networks
+    polyak: float = 0.02  # step of target networks toward networks
     sampler: str = "corrected"  # how goals are drawn; or released
     hindsight: float = 0.8  # share of goals from the episode's own future
     ahead: float = 0.8  # least share of draws with a goal still ahead

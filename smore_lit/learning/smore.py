@@ -66,7 +66,7 @@ class SmoreConfig(AgentConfig):
 
     objective: str = "in-sample"  # loss of the score; see OBJECTIVES
     beta: float = 0.5  # share of q in the mixture
-    coefficient: float = 0.25  # c, weight of the Bellman term
+    coefficient: float = 0.5  # c, weight of the Bellman term
     expectile: float = 0.8  # tau, lean of M toward the best action
     temperature: float = 3.0  # alpha, sharpness of the policy's weights
     weight_clip: float = 100.0  # largest weight of one action
