@@ -13,11 +13,11 @@ near to their goals the KL scores have their large density ratios.
 import sys
 
 import torch
+from fetchreach_objectives import PAPER
 from gathering import ROOT, write_results
 
 from smore_lit.benchmark.datasets import load_dataset
 from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.agent import PAPER_STEPS
 from smore_lit.learning.checkpoints import load_policy
 from smore_lit.learning.divergence_losses import best_ratio
 from smore_lit.learning.files import read_table
@@ -60,7 +60,7 @@ def run(name: str) -> None:
         task=task,
         out=ROOT / "runs" / f"divergence-{name}",
         workers=0,
-        settings={**PAPER_STEPS, "coefficient": 0.25, **RUNS[name]},
+        settings={**PAPER, **RUNS[name]},
         updates=500 if name.startswith("clone") else 2_000,
         seeds=3,
         eval_every=500,

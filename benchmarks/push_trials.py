@@ -20,12 +20,10 @@ from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 
 RUNS = {
+    "from-zero": {"centred": False},
     "any-goal": {"ahead": 0.0},
     "short-steps": PAPER_STEPS,
-    "slow-target": {"polyak": PAPER_STEPS["polyak"]},
     "eq-8": {"coefficient": 0.25},
-    "released": {"objective": "released"},
-    "soft": {"temperature": 1.0},
 }
 
 

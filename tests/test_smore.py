@@ -11,7 +11,13 @@ from smore_lit.learning.agent import (
     make_config,
     update,
 )
-from smore_lit.learning.smore import OBJECTIVES, SMORE, SmoreConfig, losses
+from smore_lit.learning.smore import (
+    OBJECTIVES,
+    SMORE,
+    SmoreConfig,
+    losses,
+    starting_level,
+)
 from smore_lit.learning.trajectories import Batch
 
 SIZES, SEEDS, BATCH = Sizes(5, 2, 3), (4, 7), 6
@@ -232,12 +238,51 @@ def test_other_divergences_train(settings, batches):
     assert actions.shape == rho.actions.shape
 
 
+@pytest.mark.parametrize("seeds", [(3,), (0, 1, 2)])
+def test_score_and_value_start_at_their_mean(batches, seeds):
+    config = SmoreConfig(hidden=(8, 8), beta=0.4, coefficient=0.25)
+    assert starting_level(config) == pytest.approx(80.0)
+    state = create_state(SMORE, config, SIZES, seeds)
+    plain = SmoreConfig(hidden=(8, 8), centred=False)
+    other = create_state(SMORE, plain, SIZES, seeds)
+    for name, level in (("score", 80.0), ("value", 80.0), ("policy", 0.0)):
+        for networks in (state.networks, state.targets):
+            if name not in networks:
+                continue
+            last = networks[name].network.layers[-1].bias
+            assert torch.equal(last, torch.full_like(last, level))
+            rest = last - level
+            last.data.copy_(rest)
+            for a, b in zip(
+                networks[name].parameters(), other.networks[name].parameters()
+            ):
+                assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"objective": "paper"},
+        {"objective": "released"},
+        {"divergence": "kl"},
+        {"action_free": True},
+        {"centred": False},
+    ],
+)
+def test_other_scores_start_at_zero(settings):
+    assert starting_level(SmoreConfig(**settings)) == 0.0
+
+
 def test_ratio_cap_is_idle_until_it_binds(batches):
     """Same bits with any cap above the largest ratio; others below it."""
     found = []
     for cap in (20.0, 1e30, 1.05):
         config = make_config(
-            SMORE, hidden=(8, 8), divergence="kl", ratio_cap=cap
+            SMORE,
+            hidden=(8, 8),
+            divergence="kl",
+            ratio_cap=cap,
+            coefficient=0.25,
         )
         state = state_of(config)
         for _ in range(2):

@@ -11,6 +11,7 @@ __all__ = [
     "init_twins",
     "init_networks",
     "act",
+    "starting_level",
     "score_loss",
     "shape_of",
     "policy_scores",
@@ -73,6 +74,7 @@ class SmoreConfig(AgentConfig):
     divergence: str = "chi2"  # what S matches by; kl, hellinger or js
     action_free: bool = False  # S of states and goals alone
     ratio_cap: float = 20.0  # largest density ratio; chi2 with actions: none
+    centred: bool = True  # S and M set out from the mean of their reward
 
     def __post_init__(self):
         super().__post_init__()
@@ -135,7 +137,11 @@ def init_networks(
 ) -> nn.ModuleDict:
     """Build S, M and the policy; a score without actions is its own M."""
     if not config.action_free:
-        return init_twins(config, sizes, seeds)
+        networks = init_twins(config, sizes, seeds)
+        for name in ("score", "value"):
+            last = networks[name].network.layers[-1]
+            nn.init.constant_(last.bias, starting_level(config))
+        return networks
     state, hidden = sizes.observation + sizes.goal, config.hidden
     policy = GaussianPolicy(seeds, state, sizes.action, hidden)
     score = Value(seeds, state, hidden)
@@ -147,6 +153,20 @@ def act(
 ) -> Tensor:
     """Return mean actions (N, B, A) at observations and goals (N, B, ·)."""
     return networks["policy"](observations, goals)
+
+
+# book/learning/smore.md, section "Where the score starts"
+def starting_level(config: SmoreConfig) -> float:
+    """Return the level from which S and M set out.
+
+    It is the mean reward of the in-sample loss over the mixture, received
+    for ever; 0 for the losses that pay nothing, or we know not what.
+    """
+    known = config.objective == "in-sample" and config.divergence == "chi2"
+    if config.centred and known and not config.action_free:
+        mean = config.beta / (2.0 * config.coefficient)
+        return mean / (1.0 - config.gamma)
+    return 0.0
 
 
 # book/learning/smore.md, section "The loss of the score"
