@@ -27,9 +27,9 @@ UPDATES = {
     "SawyerReach": 2_000,
     "SawyerDoor": 2_000,
     "FetchPush": 8_000,
-    "FetchPick": 6_000,
-    "FetchSlide": 6_000,
-    "HandReach": 6_000,
+    "FetchPick": 5_000,
+    "FetchSlide": 5_000,
+    "HandReach": 5_000,
 }
 METHODS = ("smore", "iql", "bc", "gcsl", "goal-bc")
 RUNS = [(task, method) for task in UPDATES for method in METHODS]

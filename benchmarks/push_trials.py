@@ -23,7 +23,6 @@ RUNS = {
     "from-zero": {"centred": False},
     "any-goal": {"ahead": 0.0},
     "short-steps": PAPER_STEPS,
-    "eq-8": {"coefficient": 0.25},
 }
 
 
