@@ -1,6 +1,6 @@
 """Ship seed 0 of the default FetchReach run with the package, and film it.
 
-    python benchmarks/fetchreach_objectives.py in-sample
+    python benchmarks/fetchreach_objectives.py default
     python benchmarks/ship_policy.py
 
 Writes smore_lit/assets/FetchReach/policy.pt and book/_static/fetchreach.gif.
@@ -27,7 +27,7 @@ def first_seed(policy):
 
 if __name__ == "__main__":
     task = load_task("FetchReach")
-    policy = first_seed(load_policy(ROOT / "runs" / "objective-in-sample"))
+    policy = first_seed(load_policy(ROOT / "runs" / "objective-default"))
     asset = ROOT / "smore_lit" / "assets" / "FetchReach" / "policy.pt"
     save_policy(asset, policy, ["policy", "scaler"])
     act = load_policy(asset).one()
