@@ -2,15 +2,16 @@
 
     python benchmarks/push_rewards.py
 
-For the policies that manipulation.py left in runs/, by SMORe and by IQL,
-draws goals as in training and writes, by distance from phi(s') to the goal,
-mean and spread of S - gamma M(s', g) over three seeds to
-results/push_rewards.csv.
+For the networks that manipulation.py and push_trials.py left in runs/, of
+SMORe, of SMORe started at 0 and of IQL, draws goals as in training and
+writes, by distance from phi(s') to the goal, mean and spread of
+S - gamma M(s', g) over all seeds to results/push_rewards.csv.
 """
 
 import torch
 from gathering import ROOT, write_results
 from manipulation import folder_of
+from push_trials import folder_of as trial_folder
 
 from smore_lit.benchmark.datasets import load_dataset
 from smore_lit.benchmark.tasks import load_task
@@ -24,9 +25,9 @@ from smore_lit.learning.trajectories import (
 EDGES = (0.0, 0.002, 0.01, 0.05, 0.1, 0.2, 1.0)  # metres
 
 
-def measure(task, data, algorithm: str) -> list[dict]:
+def measure(task, data, name: str, folder) -> list[dict]:
     """Return one row for each kind of goal and band of distances."""
-    policy = load_policy(folder_of(task.name, algorithm))
+    policy = load_policy(folder)
     networks, config = policy.networks, policy.config
     sampler = Sampler(data, config.hindsight, task.threshold, config.ahead)
     dice = [torch.Generator().manual_seed(100 + s) for s in policy.seeds]
@@ -50,7 +51,7 @@ def measure(task, data, algorithm: str) -> list[dict]:
                 continue
             rows.append(
                 {
-                    "algorithm": algorithm,
+                    "algorithm": name,
                     "goals": goals,
                     "nearest": low,
                     "farthest": high,
@@ -66,11 +67,12 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     task = load_task("FetchPush")
     data = as_trajectories(**load_dataset(task, "cpu", root=ROOT / "data"))
-    write_results(
-        "push_rewards",
-        [
-            row
-            for name in ("smore", "iql")
-            for row in measure(task, data, name)
-        ],
-    )
+    folders = {
+        "smore": folder_of(task.name, "smore"),
+        "from-zero": trial_folder("from-zero"),
+        "iql": folder_of(task.name, "iql"),
+    }
+    rows = []
+    for name, folder in folders.items():
+        rows += measure(task, data, name, folder)
+    write_results("push_rewards", rows)
