@@ -2,16 +2,15 @@
 
     python benchmarks/push_rewards.py
 
-For the networks that manipulation.py and push_trials.py left in runs/, of
-SMORe, of SMORe started at 0 and of IQL, draws goals as in training and
-writes, by distance from phi(s') to the goal, mean and spread of
+For the networks that manipulation.py and manipulation_trials.py left in
+runs/, of SMORe, of SMORe started at 0 and of IQL, draws goals as in training
+and writes, by distance from phi(s') to the goal, mean and spread of
 S - gamma M(s', g) over all seeds to results/push_rewards.csv.
 """
 
 import torch
 from gathering import ROOT, write_results
 from manipulation import folder_of
-from push_trials import folder_of as trial_folder
 
 from smore_lit.benchmark.datasets import load_dataset
 from smore_lit.benchmark.tasks import load_task
@@ -69,7 +68,7 @@ if __name__ == "__main__":
     data = as_trajectories(**load_dataset(task, "cpu", root=ROOT / "data"))
     folders = {
         "smore": folder_of(task.name, "smore"),
-        "from-zero": trial_folder("from-zero"),
+        "from-zero": ROOT / "runs" / "push-from-zero",
         "iql": folder_of(task.name, "iql"),
     }
     rows = []

@@ -1,10 +1,10 @@
-"""Take one choice at a time away from SMORe on FetchPush.
+"""Change one choice of SMORe at a time on FetchPush and FetchPick.
 
-    python benchmarks/push_trials.py [--gather] [NAME ...]
+    python benchmarks/manipulation_trials.py [--gather] [NAME ...]
 
 One seed each, as many updates as in manipulation.py. Data come from data/,
 runs go to runs/, finished runs are not run again. Scores of the runs that are
-finished are gathered in results/push_trials.csv.
+finished are gathered in results/manipulation_trials.csv.
 """
 
 import sys
@@ -20,28 +20,25 @@ from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 
 RUNS = {
-    "from-zero": {"centred": False},
-    "any-goal": {"ahead": 0.0},
-    "short-steps": PAPER_STEPS,
+    "push-from-zero": ("FetchPush", {"centred": False}),
+    "push-any-goal": ("FetchPush", {"ahead": 0.0}),
+    "push-short-steps": ("FetchPush", PAPER_STEPS),
+    "pick-soft": ("FetchPick", {"temperature": 1.0}),
 }
-
-
-def folder_of(name: str):
-    """Return where a run lives."""
-    return ROOT / "runs" / f"push-{name}"
 
 
 def run(name: str) -> None:
     """Train one setting."""
-    task = load_task("FetchPush")
+    name_of_task, settings = RUNS[name]
+    task = load_task(name_of_task)
     train(
         as_trajectories(**load_dataset(task, "cpu", root=ROOT / "data")),
         task=task,
-        out=folder_of(name),
-        settings=RUNS[name],
-        updates=UPDATES["FetchPush"],
+        out=ROOT / "runs" / name,
+        settings=settings,
+        updates=UPDATES[task.name],
         seeds=1,
-        eval_every=UPDATES["FetchPush"] // 4,
+        eval_every=UPDATES[task.name] // 4,
         workers=0,
         compile=True,
     )
@@ -51,9 +48,10 @@ def gather() -> None:
     """Write the rows of all finished runs to results/."""
     rows = []
     for name in RUNS:
-        if (folder_of(name) / "summary.json").exists():
-            rows += read_table(folder_of(name) / "scores.csv")
-    write_results("push_trials", rows)
+        folder = ROOT / "runs" / name
+        if (folder / "summary.json").exists():
+            rows += read_table(folder / "scores.csv")
+    write_results("manipulation_trials", rows)
 
 
 if __name__ == "__main__":
