@@ -178,7 +178,9 @@ def test_agent_loss_is_unbiased(name, objective, c):
 def test_a_biased_loss_would_be_caught():
     """A share of q or a scale that is off by some percent is seen."""
     world = World(seed=1)
-    config = SmoreConfig(divergence="kl", gamma=0.9, beta=0.4)
+    config = SmoreConfig(
+        divergence="kl", gamma=0.9, beta=0.4, coefficient=0.25
+    )
     rho, q = world.batch(world.rho), world.batch(world.q)
     loss = score_loss(config, world.networks(), rho, q)[0].detach().numpy()
     for wrong in (dict(beta=0.42, c=0.25), dict(beta=0.4, c=0.27)):
@@ -292,6 +294,7 @@ def test_action_free_agent_samples_theorem_two(name):
         objective="paper",
         gamma=0.9,
         beta=0.4,
+        coefficient=0.25,
         ratio_cap=1e6,
     )
     networks = nn.ModuleDict(
@@ -315,7 +318,9 @@ def test_action_free_agent_samples_theorem_two(name):
 
 def test_action_free_in_sample_reads_the_slow_copy():
     world = World(seed=5)
-    config = SmoreConfig(action_free=True, gamma=0.9, beta=0.4)
+    config = SmoreConfig(
+        action_free=True, gamma=0.9, beta=0.4, coefficient=0.25
+    )
     networks = nn.ModuleDict(
         {"score": Value(world.low), "policy": Policy(world.policy)}
     )

@@ -272,10 +272,10 @@ def test_law_with_goals_ahead_exactly(share):
     data = build(lengths, (3, 1002, -1))
     sampler = Sampler(data, 1.0, tolerance, float(share))
     leaving = {0: (0, 1, 2), 1: (0,), 2: (0, 1)}
-    assert sampler.leaving.tolist() == [0, 1, 2, 4, 6, 7]
+    assert sampler.draw_rows.leaving.tolist() == [0, 1, 2, 4, 6, 7]
     natural = Fraction(6, 9)
     x = (share - natural) / (1 - natural)
-    assert math.isclose(sampler.extra, x)
+    assert math.isclose(sampler.draw_rows.extra, x)
     rho, q = Counter(), Counter()
     for e, T in enumerate(lengths):
         for t in range(T):
@@ -294,7 +294,7 @@ def test_data_that_leave_enough_are_left_alone(ahead):
     data = build((4, 2, 3), (3, 1002, -1))
     plain = Sampler(data, 0.8, 1.5)
     other = Sampler(data, 0.8, 1e6 if ahead == 1 else 1.5, ahead)
-    assert other.extra == 0.0
+    assert other.draw_rows.extra == 0.0
     u = draw_uniforms([torch.Generator().manual_seed(0)], 99, 4)
     for a, b in zip(plain.draw_rows(u[..., 0]), other.draw_rows(u[..., 0])):
         assert torch.equal(a, b)
@@ -302,9 +302,9 @@ def test_data_that_leave_enough_are_left_alone(ahead):
 
 def test_rows_at_the_edges_of_the_uniforms():
     sampler = Sampler(build((4, 2, 3), (3, 1002, -1)), 0.8, 1.5, 0.7)
-    edge, x = 2.0**-53, sampler.extra
+    edge, x = 2.0**-53, sampler.draw_rows.extra
     u = torch.tensor([0.0, x - edge, x, LAST], dtype=torch.float64)
-    leaving = sampler.leaving.tolist()
+    leaving = sampler.draw_rows.leaving.tolist()
     assert sampler.draw_rows(u).tolist() == [leaving[0], leaving[-1], 0, 8]
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "take",
     "find_hits",
     "find_leaving",
+    "Rows",
     "Sampler",
     "ReleasedSampler",
     "SAMPLERS",
@@ -201,6 +202,37 @@ def find_leaving(trajectories: Trajectories, tolerance: float) -> Tensor:
 
 
 # book/learning/trajectories.md, section "The corrected sampler"
+class Rows:
+    """Map a uniform number to the number of a transition.
+
+    Args:
+        trajectories, tolerance, ahead: as `Sampler` takes them.
+    """
+
+    def __init__(
+        self, trajectories: Trajectories, tolerance: float, ahead: float
+    ):
+        self.count = trajectories.transitions
+        self.leaving = find_leaving(trajectories, tolerance)
+        natural = len(self.leaving) / self.count
+        self.extra = 0.0
+        if 0.0 < natural < ahead:
+            self.extra = (ahead - natural) / (1.0 - natural)
+
+    def __call__(self, u: Tensor) -> Tensor:
+        """Map uniforms in [0, 1) to numbers of transitions, int64."""
+        if not self.extra:
+            return (u * self.count).long()
+        place = (u / self.extra * len(self.leaving)).long()
+        rest = (u - self.extra) / (1.0 - self.extra)
+        return torch.where(
+            u < self.extra,
+            self.leaving[place.clamp(max=len(self.leaving) - 1)],
+            (rest * self.count).long().clamp(min=0),
+        )
+
+
+# book/learning/trajectories.md, section "The corrected sampler"
 class Sampler:
     """Turn uniform numbers into a batch of rho and a batch of q.
 
@@ -240,20 +272,14 @@ class Sampler:
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"{name} must lie in [0, 1], got {share}")
         if not tolerance >= 0.0:
-            raise ValueError(
-                f"tolerance must not be negative, got {tolerance}"
-            )
+            problem = f"tolerance must not be negative, got {tolerance}"
+            raise ValueError(problem)
         self.data = trajectories
         self.hindsight = hindsight
         self.tolerance = tolerance
         self.ends = trajectories.lengths.cumsum(0)
-        self.count = trajectories.transitions
         self.hits = find_hits(trajectories, tolerance)
-        self.leaving = find_leaving(trajectories, tolerance)
-        natural = len(self.leaving) / self.count
-        self.extra = 0.0
-        if 0.0 < natural < ahead:
-            self.extra = (ahead - natural) / (1.0 - natural)
+        self.draw_rows = Rows(trajectories, tolerance, ahead)
 
     def __call__(self, uniforms: Tensor) -> tuple[Batch, Batch]:
         """Map uniforms in [0, 1), (N, B, columns) float64, to rho and q."""
@@ -275,19 +301,6 @@ class Sampler:
             episode = torch.where(relabel, episode, hit[..., 0])
             last = torch.where(relabel, last, hit[..., 1])
         return rho, take(self.data, episode, last, reached, self.tolerance)
-
-    def draw_rows(self, u: Tensor) -> Tensor:
-        """Map uniforms in [0, 1) to numbers of transitions, int64."""
-        if not self.extra:
-            return (u * self.count).long()
-        rest = (u - self.extra) / (1.0 - self.extra)
-        place = (u / self.extra * len(self.leaving)).long()
-        last = len(self.leaving) - 1
-        return torch.where(
-            u < self.extra,
-            self.leaving[place.clamp(max=last)],
-            (rest * self.count).long().clamp(min=0),
-        )
 
 
 # book/learning/trajectories.md, section "The released sampler"
@@ -336,7 +349,7 @@ class ReleasedSampler(Sampler):
             hit = self.rows[(u[8] * len(self.rows)).long()]
             goal = torch.where(relabel[..., None], goal, self.desired[hit])
             row = torch.where(relabel, row, hit)
-        return rho, self._take((row - 1) % self.count, goal)
+        return rho, self._take((row - 1) % self.draw_rows.count, goal)
 
     def _rows(self, u_episode, u_step, u_future) -> tuple[Tensor, Tensor]:
         step = (u_step * self.horizon).long()
