@@ -63,6 +63,18 @@ def run(name: str, method: str) -> None:
     )
 
 
+def share_at_the_end(folder):
+    """Return the mean effective share of the weights, empty for cloning."""
+    rows = read_table(folder / "metrics.csv")
+    last = max(int(row["updates"]) for row in rows)
+    shares = [
+        float(row["effective_share"])
+        for row in rows
+        if int(row["updates"]) == last and row.get("effective_share")
+    ]
+    return round(sum(shares) / len(shares), 3) if shares else ""
+
+
 def gather() -> None:
     """Write scores and times of all finished runs to results/."""
     scores, times = [], []
@@ -80,6 +92,7 @@ def gather() -> None:
                 "updates": summary["updates"],
                 "seconds": round(summary["wall_seconds"]),
                 "updates_per_second": round(summary["updates_per_second"], 1),
+                "effective_share": share_at_the_end(folder),
             }
         )
     write_results("manipulation_scores", scores)
