@@ -26,6 +26,7 @@ __all__ = [
 
 # book/baselines/in_sample.md, section "Be told the reward"
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -33,10 +34,10 @@ from torch import Tensor, nn
 
 from smore_lit.learning.agent import AgentConfig, Losses
 from smore_lit.learning.objectives import (
-    _check_flat,
-    _check_number,
-    _check_score,
-    _total,
+    check_flat,
+    check_number,
+    check_score,
+    sum_critics,
     advantage_weights,
     expectile_loss,
 )
@@ -62,7 +63,7 @@ def sparse_reward(reached: Tensor) -> Tensor:
     Raises:
         ValueError: if reached is not (N, B).
     """
-    _check_flat("reached", reached)
+    check_flat("reached", reached)
     return reached - 1.0
 
 
@@ -93,19 +94,19 @@ def backup_loss(
     Source: Eq. 6 of Kostrikov et al. (2022), two critics; the straight line
         is the code's of Garg et al. (2023).
     """
-    _check_score("score", score)
-    _check_flat("reward", reward, score)
-    _check_flat("value_next", value_next, score)
-    _check_number("gamma", gamma, 0.0, 1.0)
-    _check_number("delta", delta, 0.0, math.inf)
+    check_score("score", score)
+    check_flat("reward", reward, score)
+    check_flat("value_next", value_next, score)
+    check_number("gamma", gamma, 0.0, 1.0)
+    check_number("delta", delta, 0.0, math.inf)
     error = ((reward + gamma * value_next).unsqueeze(1) - score).abs()
     inner = error.clamp(max=delta)
-    return _total(inner * (2.0 * error - inner))
+    return sum_critics(inner * (2.0 * error - inner))
 
 
 # book/baselines/in_sample.md, section "One configuration, one loss"
 @dataclass(frozen=True)
-class InSampleConfig(AgentConfig):
+class InSampleConfig(AgentConfig, ABC):
     """Hold what the four methods share; each adds its value and weights.
 
     Raises:
@@ -129,13 +130,13 @@ class InSampleConfig(AgentConfig):
                     f"{item.name} must lie in (0, {high:g}), got {value}"
                 )
 
+    @abstractmethod
     def value_loss(self, target: Tensor, value: Tensor) -> Tensor:
         """Compute the loss of V from Q and V, (N, B) each, as (N,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weigh(self, advantage: Tensor) -> Tensor:
         """Return the weight of each action from its Q - V, (N, B)."""
-        raise NotImplementedError
 
 
 # book/baselines/in_sample.md, section "One configuration, one loss"
@@ -221,8 +222,8 @@ def sparse_value_loss(target: Tensor, value: Tensor, alpha: float) -> Tensor:
 
 
 def _check_pair(target: Tensor, value: Tensor, scale: float):
-    _check_flat("target", target)
-    _check_flat("value", value, target)
+    check_flat("target", target)
+    check_flat("value", value, target)
     if not 0.0 < scale < math.inf:
         raise ValueError(f"alpha must be positive and finite, got {scale!r}")
 
@@ -281,7 +282,7 @@ def gumbel_value_loss(diff: Tensor, scale: float, cap: float = 7.0) -> Tensor:
     Source: Garg et al. (2023), Gumbel regression; cap and factor are their
         code's.
     """
-    _check_flat("diff", diff)
+    check_flat("diff", diff)
     if not 0.0 < scale < math.inf:
         raise ValueError(f"scale must be positive and finite, got {scale!r}")
     z, top = _tame(diff / scale, cap)

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from smore_lit.learning.objectives import (
-    _check_flat,
-    _check_number,
-    _check_score,
-    _total,
+    check_flat,
+    check_number,
+    check_score,
+    sum_critics,
 )
 from smore_lit.theory.divergences import FDivergence, find_divergence
 
@@ -154,23 +154,23 @@ def in_sample_divergence_loss(
     Source: Theorem 1 of Sikchi et al. (2024), M for S(s', pi(s'), g).
     """
     _check_pair(score_q, score_rho, value_next_q, value_next_rho)
-    _check_number("beta", beta, 0.0, 1.0)
-    _check_number("gamma", gamma, 0.0, 1.0)
+    check_number("beta", beta, 0.0, 1.0)
+    check_number("gamma", gamma, 0.0, 1.0)
     shape = dict(coefficient=coefficient, floor=floor, cap=cap)
     y_q = gamma * value_next_q.unsqueeze(1) - score_q
     y_rho = gamma * value_next_rho.unsqueeze(1) - score_rho
-    bound_q = _total(excess(y_q, divergence, **shape))
-    bound_rho = _total(excess(y_rho, divergence, **shape))
+    bound_q = sum_critics(excess(y_q, divergence, **shape))
+    bound_rho = sum_critics(excess(y_rho, divergence, **shape))
     bound = beta * bound_q + (1.0 - beta) * bound_rho
-    return bound - beta * _total(score_q)
+    return bound - beta * sum_critics(score_q)
 
 
 def _check_pair(score_q, score_rho, value_q, value_rho):
     """Raise ValueError unless scores and values fit together."""
-    _check_score("score_q", score_q)
-    _check_score("score_rho", score_rho, score_q)
-    _check_flat("value_next_q", value_q, score_q)
-    _check_flat("value_next_rho", value_rho, score_rho)
+    check_score("score_q", score_q)
+    check_score("score_rho", score_rho, score_q)
+    check_flat("value_next_q", value_q, score_q)
+    check_flat("value_next_rho", value_rho, score_rho)
 
 
 # book/learning/divergence_losses.md, section "Both losses"
@@ -204,10 +204,10 @@ def mixture_divergence_loss(
 
     Source: Theorem 1 of Sikchi et al. (2024), read as their Eq. 10.
     """
-    _check_score("score_q", score_q)
-    _check_score("score_start", score_start, score_q)
-    _check_score("score_next", score_next, score_q)
-    push = (1.0 - gamma) * _total(score_start) + gamma * _total(score_next)
+    check_score("score_q", score_q)
+    check_score("score_start", score_start, score_q)
+    check_score("score_next", score_next, score_q)
+    push = (1.0 - gamma) * sum_critics(score_start) + gamma * sum_critics(score_next)
     return beta * push + in_sample_divergence_loss(
         score_q, score_rho, value_next_q, value_next_rho,
         beta=beta, gamma=gamma, **shape,
@@ -283,13 +283,13 @@ def action_free_loss(
         score_next_rho=score_next_rho, score_start=score_start,
     )
     for name, score in scores.items():
-        _check_score(name, score, score_q)
-    _check_number("beta", beta, 0.0, 1.0)
-    _check_number("gamma", gamma, 0.0, 1.0)
+        check_score(name, score, score_q)
+    check_number("beta", beta, 0.0, 1.0)
+    check_number("gamma", gamma, 0.0, 1.0)
     shape = dict(coefficient=coefficient, cap=cap)
     y_q = gamma * score_next_q - score_q
     y_rho = gamma * score_next_rho - score_rho
-    bound_q = _total(excess(y_q, divergence, floor=floor_q, **shape))
-    bound_rho = _total(excess(y_rho, divergence, floor=floor_rho, **shape))
-    push = (1.0 - gamma) * _total(score_start) + _total(y_q)
+    bound_q = sum_critics(excess(y_q, divergence, floor=floor_q, **shape))
+    bound_rho = sum_critics(excess(y_rho, divergence, floor=floor_rho, **shape))
+    push = (1.0 - gamma) * sum_critics(score_start) + sum_critics(y_q)
     return beta * (push + bound_q) + (1.0 - beta) * bound_rho

@@ -6,6 +6,10 @@ hides.
 """
 
 __all__ = [
+    "check_score",
+    "check_flat",
+    "check_number",
+    "sum_critics",
     "in_sample_score_loss",
     "mixture_score_loss",
     "implicit_reward",
@@ -27,7 +31,7 @@ from torch import Tensor
 
 
 # book/learning/objectives.md, section "The loss as printed"
-def _check_score(name: str, score: Tensor, like: Tensor | None = None):
+def check_score(name: str, score: Tensor, like: Tensor | None = None):
     """Raise ValueError unless `score` is (N, K, B), N and K as `like`."""
     if score.ndim != 3 or 0 in score.shape:
         raise ValueError(
@@ -41,7 +45,7 @@ def _check_score(name: str, score: Tensor, like: Tensor | None = None):
         )
 
 
-def _check_flat(name: str, value: Tensor, like: Tensor | None = None):
+def check_flat(name: str, value: Tensor, like: Tensor | None = None):
     """Raise ValueError unless `value` is (N, B), N and B as `like`."""
     if value.ndim != 2 or 0 in value.shape:
         raise ValueError(
@@ -55,7 +59,7 @@ def _check_flat(name: str, value: Tensor, like: Tensor | None = None):
         )
 
 
-def _check_number(name: str, value: float, low: float, high: float):
+def check_number(name: str, value: float, low: float, high: float):
     """Raise ValueError unless `low` <= `value` <= `high`."""
     if not low <= value <= high:
         raise ValueError(
@@ -64,14 +68,14 @@ def _check_number(name: str, value: float, low: float, high: float):
 
 
 # book/learning/objectives.md, section "The loss as printed"
-def _total(score: Tensor) -> Tensor:
+def sum_critics(score: Tensor) -> Tensor:
     """Return the mean over the batch, summed over critics, (N,)."""
     return score.mean(dim=-1).sum(dim=-1)
 
 
 def _bellman(score: Tensor, value_next: Tensor, gamma: float) -> Tensor:
     r"""Return $\sum_k$ mean $(\gamma M(s', g) - S_k)^2$, (N,)."""
-    return _total((gamma * value_next.unsqueeze(1) - score).square())
+    return sum_critics((gamma * value_next.unsqueeze(1) - score).square())
 
 
 # book/learning/objectives.md, section "The loss as printed"
@@ -104,17 +108,17 @@ def in_sample_score_loss(
 
     Source: Eq. 8 of Sikchi et al. (2024), M for S(s', pi(s'), g).
     """
-    _check_score("score_q", score_q)
-    _check_score("score_rho", score_rho, score_q)
-    _check_flat("value_next_q", value_next_q, score_q)
-    _check_flat("value_next_rho", value_next_rho, score_rho)
-    _check_number("beta", beta, 0.0, 1.0)
-    _check_number("gamma", gamma, 0.0, 1.0)
-    _check_number("coefficient", coefficient, 0.0, math.inf)
+    check_score("score_q", score_q)
+    check_score("score_rho", score_rho, score_q)
+    check_flat("value_next_q", value_next_q, score_q)
+    check_flat("value_next_rho", value_next_rho, score_rho)
+    check_number("beta", beta, 0.0, 1.0)
+    check_number("gamma", gamma, 0.0, 1.0)
+    check_number("coefficient", coefficient, 0.0, math.inf)
     square_q = _bellman(score_q, value_next_q, gamma)
     square_rho = _bellman(score_rho, value_next_rho, gamma)
     square = beta * square_q + (1.0 - beta) * square_rho
-    return coefficient * square - beta * _total(score_q)
+    return coefficient * square - beta * sum_critics(score_q)
 
 
 # book/learning/objectives.md, section "The loss as printed"
@@ -149,10 +153,10 @@ def mixture_score_loss(
 
     Source: Eqs. 8 and 10 of Sikchi et al. (2024).
     """
-    _check_score("score_q", score_q)
-    _check_score("score_start", score_start, score_q)
-    _check_score("score_next", score_next, score_q)
-    push = (1.0 - gamma) * _total(score_start) + gamma * _total(score_next)
+    check_score("score_q", score_q)
+    check_score("score_start", score_start, score_q)
+    check_score("score_next", score_next, score_q)
+    push = (1.0 - gamma) * sum_critics(score_start) + gamma * sum_critics(score_next)
     return beta * push + in_sample_score_loss(
         score_q, score_rho, value_next_q, value_next_rho,
         beta=beta, gamma=gamma, coefficient=coefficient,
@@ -225,13 +229,13 @@ def released_score_loss(
 
     Source: released code of Sikchi et al. (2024), `--loss_type smore`.
     """
-    _check_score("score_q", score_q)
-    _check_score("score_rho", score_rho, score_q)
-    _check_flat("value_next_rho", value_next_rho, score_rho)
-    _check_number("gamma", gamma, 0.0, 1.0)
+    check_score("score_q", score_q)
+    check_score("score_rho", score_rho, score_q)
+    check_flat("value_next_rho", value_next_rho, score_rho)
+    check_number("gamma", gamma, 0.0, 1.0)
     square = _bellman(score_rho, value_next_rho, gamma)
-    push = WEIGHT_DECAY * _total(score_rho)
-    return push - _total(score_q) + 0.5 * square
+    push = WEIGHT_DECAY * sum_critics(score_rho)
+    return push - sum_critics(score_q) + 0.5 * square
 
 
 # book/learning/objectives.md, section "What the released code rewards"
@@ -262,14 +266,14 @@ def released_stable_score_loss(
     Source: released code of Sikchi et al. (2024),
         `--loss_type smore_stable`, its default.
     """
-    _check_score("score_q", score_q)
-    _check_score("score_rho", score_rho, score_q)
-    _check_flat("value_next_rho", value_next_rho, score_rho)
-    _check_number("gamma", gamma, 0.0, 1.0 - 1e-9)
+    check_score("score_q", score_q)
+    check_score("score_rho", score_rho, score_q)
+    check_flat("value_next_rho", value_next_rho, score_rho)
+    check_number("gamma", gamma, 0.0, 1.0 - 1e-9)
     target = (STEP_REWARD + gamma * value_next_rho).unsqueeze(1)
-    pull = _total((score_q + STEP_REWARD / (1.0 - gamma)).square())
-    decay = (1.0 - gamma) * WEIGHT_DECAY * _total(score_rho.square())
-    return pull + decay + 0.5 * _total((score_rho - target).square())
+    pull = sum_critics((score_q + STEP_REWARD / (1.0 - gamma)).square())
+    decay = (1.0 - gamma) * WEIGHT_DECAY * sum_critics(score_rho.square())
+    return pull + decay + 0.5 * sum_critics((score_rho - target).square())
 
 
 # book/learning/objectives.md, section "What the released code rewards"
@@ -311,7 +315,7 @@ def expectile_loss(diff: Tensor, tau: float) -> Tensor:
     Source: Eq. 9 of Sikchi et al. (2024), sign of u corrected
         (deviation 3).
     """
-    _check_flat("diff", diff)
+    check_flat("diff", diff)
     if not 0.0 < tau < 1.0:
         raise ValueError(f"tau must lie strictly in (0, 1), got {tau!r}")
     weight = (tau - (diff < 0).to(diff.dtype)).abs()
@@ -338,7 +342,7 @@ def advantage_weights(
     Source: weights of Eq. 11 of Sikchi et al. (2024); the clip is the
         released code's.
     """
-    _check_flat("advantage", advantage)
+    check_flat("advantage", advantage)
     if not (0.0 <= temperature < math.inf and 0.0 < clip < math.inf):
         raise ValueError(
             "temperature must be finite and not negative, clip finite and"
@@ -364,6 +368,6 @@ def weighted_likelihood_loss(log_prob: Tensor, weights: Tensor) -> Tensor:
 
     Source: Eq. 11 of Sikchi et al. (2024), sign corrected.
     """
-    _check_flat("log_prob", log_prob)
-    _check_flat("weights", weights, log_prob)
+    check_flat("log_prob", log_prob)
+    check_flat("weights", weights, log_prob)
     return -(weights * log_prob).mean(dim=-1)

@@ -213,11 +213,12 @@ class Rows:
         self, trajectories: Trajectories, tolerance: float, ahead: float
     ):
         self.count = trajectories.transitions
-        self.leaving = find_leaving(trajectories, tolerance)
-        natural = len(self.leaving) / self.count
         self.extra = 0.0
-        if 0.0 < natural < ahead:
-            self.extra = (ahead - natural) / (1.0 - natural)
+        if ahead:
+            self.leaving = find_leaving(trajectories, tolerance)
+            natural = len(self.leaving) / self.count
+            if 0.0 < natural < ahead:
+                self.extra = (ahead - natural) / (1.0 - natural)
 
     def __call__(self, u: Tensor) -> Tensor:
         """Map uniforms in [0, 1) to numbers of transitions, int64."""
@@ -228,7 +229,7 @@ class Rows:
         return torch.where(
             u < self.extra,
             self.leaving[place.clamp(max=len(self.leaving) - 1)],
-            (rest * self.count).long().clamp(min=0),
+            (rest * self.count).long(),
         )
 
 
