@@ -37,7 +37,7 @@ from smore_lit.learning.objectives import (
     check_flat,
     check_number,
     check_score,
-    sum_critics,
+    mean_sum,
     advantage_weights,
     expectile_loss,
 )
@@ -101,7 +101,7 @@ def backup_loss(
     check_number("delta", delta, 0.0, math.inf)
     error = ((reward + gamma * value_next).unsqueeze(1) - score).abs()
     inner = error.clamp(max=delta)
-    return sum_critics(inner * (2.0 * error - inner))
+    return mean_sum(inner * (2.0 * error - inner))
 
 
 # book/baselines/in_sample.md, section "One configuration, one loss"

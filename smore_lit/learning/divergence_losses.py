@@ -27,7 +27,7 @@ from smore_lit.learning.objectives import (
     check_flat,
     check_number,
     check_score,
-    sum_critics,
+    mean_sum,
 )
 from smore_lit.theory.divergences import FDivergence, find_divergence
 
@@ -159,10 +159,10 @@ def in_sample_divergence_loss(
     shape = dict(coefficient=coefficient, floor=floor, cap=cap)
     y_q = gamma * value_next_q.unsqueeze(1) - score_q
     y_rho = gamma * value_next_rho.unsqueeze(1) - score_rho
-    bound_q = sum_critics(excess(y_q, divergence, **shape))
-    bound_rho = sum_critics(excess(y_rho, divergence, **shape))
+    bound_q = mean_sum(excess(y_q, divergence, **shape))
+    bound_rho = mean_sum(excess(y_rho, divergence, **shape))
     bound = beta * bound_q + (1.0 - beta) * bound_rho
-    return bound - beta * sum_critics(score_q)
+    return bound - beta * mean_sum(score_q)
 
 
 def _check_pair(score_q, score_rho, value_q, value_rho):
@@ -207,7 +207,7 @@ def mixture_divergence_loss(
     check_score("score_q", score_q)
     check_score("score_start", score_start, score_q)
     check_score("score_next", score_next, score_q)
-    push = (1.0 - gamma) * sum_critics(score_start) + gamma * sum_critics(score_next)
+    push = (1.0 - gamma) * mean_sum(score_start) + gamma * mean_sum(score_next)
     return beta * push + in_sample_divergence_loss(
         score_q, score_rho, value_next_q, value_next_rho,
         beta=beta, gamma=gamma, **shape,
@@ -289,7 +289,7 @@ def action_free_loss(
     shape = dict(coefficient=coefficient, cap=cap)
     y_q = gamma * score_next_q - score_q
     y_rho = gamma * score_next_rho - score_rho
-    bound_q = sum_critics(excess(y_q, divergence, floor=floor_q, **shape))
-    bound_rho = sum_critics(excess(y_rho, divergence, floor=floor_rho, **shape))
-    push = (1.0 - gamma) * sum_critics(score_start) + sum_critics(y_q)
+    bound_q = mean_sum(excess(y_q, divergence, floor=floor_q, **shape))
+    bound_rho = mean_sum(excess(y_rho, divergence, floor=floor_rho, **shape))
+    push = (1.0 - gamma) * mean_sum(score_start) + mean_sum(y_q)
     return beta * (push + bound_q) + (1.0 - beta) * bound_rho

@@ -9,7 +9,7 @@ __all__ = [
     "check_score",
     "check_flat",
     "check_number",
-    "sum_critics",
+    "mean_sum",
     "in_sample_score_loss",
     "mixture_score_loss",
     "implicit_reward",
@@ -68,14 +68,14 @@ def check_number(name: str, value: float, low: float, high: float):
 
 
 # book/learning/objectives.md, section "The loss as printed"
-def sum_critics(score: Tensor) -> Tensor:
+def mean_sum(score: Tensor) -> Tensor:
     """Return the mean over the batch, summed over critics, (N,)."""
     return score.mean(dim=-1).sum(dim=-1)
 
 
 def _bellman(score: Tensor, value_next: Tensor, gamma: float) -> Tensor:
     r"""Return $\sum_k$ mean $(\gamma M(s', g) - S_k)^2$, (N,)."""
-    return sum_critics((gamma * value_next.unsqueeze(1) - score).square())
+    return mean_sum((gamma * value_next.unsqueeze(1) - score).square())
 
 
 # book/learning/objectives.md, section "The loss as printed"
@@ -118,7 +118,7 @@ def in_sample_score_loss(
     square_q = _bellman(score_q, value_next_q, gamma)
     square_rho = _bellman(score_rho, value_next_rho, gamma)
     square = beta * square_q + (1.0 - beta) * square_rho
-    return coefficient * square - beta * sum_critics(score_q)
+    return coefficient * square - beta * mean_sum(score_q)
 
 
 # book/learning/objectives.md, section "The loss as printed"
@@ -156,7 +156,7 @@ def mixture_score_loss(
     check_score("score_q", score_q)
     check_score("score_start", score_start, score_q)
     check_score("score_next", score_next, score_q)
-    push = (1.0 - gamma) * sum_critics(score_start) + gamma * sum_critics(score_next)
+    push = (1.0 - gamma) * mean_sum(score_start) + gamma * mean_sum(score_next)
     return beta * push + in_sample_score_loss(
         score_q, score_rho, value_next_q, value_next_rho,
         beta=beta, gamma=gamma, coefficient=coefficient,
@@ -234,8 +234,8 @@ def released_score_loss(
     check_flat("value_next_rho", value_next_rho, score_rho)
     check_number("gamma", gamma, 0.0, 1.0)
     square = _bellman(score_rho, value_next_rho, gamma)
-    push = WEIGHT_DECAY * sum_critics(score_rho)
-    return push - sum_critics(score_q) + 0.5 * square
+    push = WEIGHT_DECAY * mean_sum(score_rho)
+    return push - mean_sum(score_q) + 0.5 * square
 
 
 # book/learning/objectives.md, section "What the released code rewards"
@@ -271,9 +271,9 @@ def released_stable_score_loss(
     check_flat("value_next_rho", value_next_rho, score_rho)
     check_number("gamma", gamma, 0.0, 1.0 - 1e-9)
     target = (STEP_REWARD + gamma * value_next_rho).unsqueeze(1)
-    pull = sum_critics((score_q + STEP_REWARD / (1.0 - gamma)).square())
-    decay = (1.0 - gamma) * WEIGHT_DECAY * sum_critics(score_rho.square())
-    return pull + decay + 0.5 * sum_critics((score_rho - target).square())
+    pull = mean_sum((score_q + STEP_REWARD / (1.0 - gamma)).square())
+    decay = (1.0 - gamma) * WEIGHT_DECAY * mean_sum(score_rho.square())
+    return pull + decay + 0.5 * mean_sum((score_rho - target).square())
 
 
 # book/learning/objectives.md, section "What the released code rewards"
