@@ -232,8 +232,8 @@ def watch_logits(logits: Tensor) -> dict[str, Tensor]:
 
 # book/baselines/contrastive.md, section "The agent"
 PUBLISHED: dict = {
-    "hidden": (1024, 1024),
-    "batch_size": 1024,
+    "hidden": (256, 256),
+    "batch_size": 256,
     "initialiser": "xavier",
     "learning_rate": 3e-4,
     "hindsight": 1.0,
