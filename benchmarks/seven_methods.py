@@ -3,10 +3,11 @@
     python benchmarks/seven_methods.py [--gather] [TASK:PRESET:METHOD ...]
 
 Each run is what `smore-lit train TASK --algo METHOD --preset PRESET --size
-cpu --compile` does with the updates and seeds of `PLANS`; gofar-hindsight is
-GoFAR with hindsight=0.8. Data come from data/, runs go to runs/, finished
-runs are not run again, interrupted ones go on. Scores and times of the runs
-that are finished are gathered in results/seven_methods_scores.csv and
+cpu --compile` does with the updates and seeds of `PLANS`, or a variant of it:
+GoFAR with hindsight goals, SMORe on the way from its published constants to
+ours, and one long run. Data come from data/, runs go to runs/, finished runs
+are not run again, interrupted ones go on. Scores and times of the runs that
+are finished are gathered in results/seven_methods_scores.csv and
 results/seven_methods_times.csv.
 """
 
@@ -22,19 +23,28 @@ from smore_lit.learning.files import read_table
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 
-PLANS = {
-    "FetchPick": {"updates": 4_000, "seeds": 5},
-    "FetchReach": {"updates": 2_000, "seeds": 3},
-    "PointReach": {"updates": 2_000, "seeds": 3},
-}
 METHODS = ("smore", "gofar", "wgcsl", "gcsl", "crl", "am", "iql")
-VARIANTS = {"gofar-hindsight": ("gofar", {"hindsight": 0.8})}
-RUNS = [
-    (task, preset, method)
-    for task in PLANS
-    for preset in PRESETS
-    for method in (*METHODS, *VARIANTS)
-]
+PLANS = {
+    "FetchPick": dict(updates=4_000, seeds=5, eval_every=1_000),
+    "FetchReach": dict(updates=2_000, seeds=3, eval_every=500),
+    "PointReach": dict(updates=2_000, seeds=3, eval_every=500),
+}
+AHEAD = dict(ahead=0.8)
+RATES = AHEAD | dict(learning_rate=1e-3, polyak=0.02)
+INPUTS = RATES | dict(standardise=True)
+START = INPUTS | dict(centred=True, coefficient=0.5)
+LONG = dict(updates=16_000, seeds=1, eval_every=2_000)
+VARIANTS = {
+    "gofar-hindsight": ("gofar", dict(hindsight=0.8), {}),
+    "smore-ahead": ("smore", AHEAD, dict(seeds=3)),
+    "smore-rates": ("smore", RATES, dict(seeds=3)),
+    "smore-inputs": ("smore", INPUTS, dict(seeds=3)),
+    "smore-start": ("smore", START, dict(seeds=3)),
+    "smore-long": ("smore", {}, LONG),
+}
+RUNS = [(t, p, m) for t in PLANS for p in PRESETS for m in METHODS]
+RUNS += [(t, p, "gofar-hindsight") for t in PLANS for p in PRESETS]
+RUNS += [("FetchPick", "paper", m) for m in VARIANTS if m[:5] == "smore"]
 
 
 def folder_of(task: str, preset: str, method: str):
@@ -43,20 +53,19 @@ def folder_of(task: str, preset: str, method: str):
 
 
 def run(name: str, preset: str, method: str) -> None:
-    """Train one method under one preset."""
-    task, plan = load_task(name), PLANS[name]
-    algorithm, settings = VARIANTS.get(method, (method, {}))
+    """Train one method or variant under one preset."""
+    task = load_task(name)
+    algorithm, settings, changes = VARIANTS.get(method, (method, {}, {}))
     train(
         as_trajectories(**load_dataset(task, "cpu", root=ROOT / "data")),
         algorithm,
         task=task,
         out=folder_of(name, preset, method),
+        settings=settings,
         preset=preset,
-        **plan,
-        **settings,
-        eval_every=plan["updates"] // 4,
         workers=0,
         compile=True,
+        **PLANS[name] | changes,
     )
 
 
