@@ -4,10 +4,11 @@
 
 Each run is what `smore-lit train TASK --algo METHOD --preset PRESET --size
 cpu --compile` does with the updates and seeds of `PLANS`, or a variant of it:
-GoFAR with hindsight goals, SMORe on the way from its published constants to
-ours, and one long run. Data come from data/, runs go to runs/, finished runs
-are not run again, interrupted ones go on. Scores and times of the runs that
-are finished are gathered in results/seven_methods_scores.csv and
+SMORe on its way from the published constants to ours, and trained for longer;
+four methods that draw all transitions alike; GoFAR with hindsight goals.
+Data come from data/, runs go to runs/, finished runs are not run again,
+interrupted ones go on. Scores and times of the runs that are finished are
+gathered in results/seven_methods_scores.csv and
 results/seven_methods_times.csv.
 """
 
@@ -34,17 +35,26 @@ RATES = AHEAD | dict(learning_rate=1e-3, polyak=0.02)
 INPUTS = RATES | dict(standardise=True)
 START = INPUTS | dict(centred=True, coefficient=0.5)
 LONG = dict(updates=16_000, seeds=1, eval_every=2_000)
-VARIANTS = {
-    "gofar-hindsight": ("gofar", dict(hindsight=0.8), {}),
+LADDER = {
     "smore-ahead": ("smore", AHEAD, dict(seeds=3)),
     "smore-rates": ("smore", RATES, dict(seeds=3)),
     "smore-inputs": ("smore", INPUTS, dict(seeds=3)),
     "smore-start": ("smore", START, dict(seeds=3)),
     "smore-long": ("smore", {}, LONG),
 }
-RUNS = [(t, p, m) for t in PLANS for p in PRESETS for m in METHODS]
-RUNS += [(t, p, "gofar-hindsight") for t in PLANS for p in PRESETS]
-RUNS += [("FetchPick", "paper", m) for m in VARIANTS if m[:5] == "smore"]
+ALIKE = {
+    f"{method}-alike": (method, dict(ahead=0.0), dict(seeds=3))
+    for method in ("smore", "gofar", "gcsl", "iql")
+}
+HINDSIGHT = {"gofar-hindsight": ("gofar", dict(hindsight=0.8), {})}
+VARIANTS = LADDER | ALIKE | HINDSIGHT
+RUNS = [("FetchPick", preset, m) for preset in PRESETS for m in METHODS]
+RUNS += [("FetchPick", "paper", variant) for variant in LADDER]
+RUNS += [("FetchPick", "shared", variant) for variant in ALIKE]
+for easy in ("FetchReach", "PointReach"):
+    for algorithm in ("smore", "gofar", "gcsl", "iql"):
+        RUNS += [(easy, preset, algorithm) for preset in PRESETS]
+    RUNS += [(easy, "shared", variant) for variant in HINDSIGHT]
 
 
 def folder_of(task: str, preset: str, method: str):
