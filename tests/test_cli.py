@@ -662,8 +662,12 @@ def test_interrupted_write_keeps_the_old_file(run, capfd, monkeypatch):
 def test_interrupted_training_goes_on(trained, capfd):
     words = retrain("run", "--updates", "2000", "--eval-every", "2000")
     words = [str(word) for word in words]
+
+    def listen():  # a test that runs in the background ignores SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     process = subprocess.Popen(
-        [*CLI, *words], stderr=subprocess.PIPE, text=True
+        [*CLI, *words], stderr=subprocess.PIPE, text=True, preexec_fn=listen
     )
     while not Path("run/metrics.csv").exists():
         assert process.poll() is None
