@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from minimise import minimise
 from samples import random_batch
 
 from smore_lit.baselines.ablations import (
@@ -392,24 +393,13 @@ def test_labels_and_their_mean_differ_by_their_noise():
 
 def test_discriminator_settles_at_the_log_ratio():
     at_q, at_rho, q, rho = counted()
-    h = torch.zeros(len(q), dtype=torch.float64, requires_grad=True)
-    optimiser = torch.optim.LBFGS(
-        [h],
-        max_iter=500,
-        tolerance_grad=1e-12,
-        tolerance_change=0.0,
-        line_search_fn="strong_wolfe",
-    )
 
-    def closure():
-        optimiser.zero_grad()
-        loss = discriminator_loss(h[at_q][None, None], h[at_rho][None, None])
-        loss.sum().backward()
-        return loss.sum()
+    def loss(h):
+        return discriminator_loss(h[at_q][None, None], h[at_rho][None, None])
 
-    optimiser.step(closure)
-    np.testing.assert_allclose(h.detach(), np.log(q / rho), atol=1e-6)
-    found = classifier_reward(h.detach()[None], "probability", 0.25)
+    h = minimise(loss, len(q))
+    np.testing.assert_allclose(h, np.log(q / rho), atol=1e-6)
+    found = classifier_reward(h[None], "probability", 0.25)
     np.testing.assert_allclose(found[0], 2 * q / (q + rho), atol=1e-6)
 
 
