@@ -1,12 +1,12 @@
 """What the book says of the paper is sorted, quoted, placed and true."""
 
-import csv
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from smore_lit.learning.files import read_table, results_folder
 from smore_lit.theory.duality import bellman_difference
 from smore_lit.theory.goal_transitions import hard_goal_transitions
 from smore_lit.theory.mixtures import mix
@@ -165,13 +165,12 @@ def test_entry_of_the_exponents_states_both_shifts():
 
 
 def means(table, algorithm, percent):
-    with open(ROOT / "results" / "paper_tables.csv") as file:
-        return {
-            row["task"]: float(row["mean"])
-            for row in csv.DictReader(file)
-            if (row["table"], row["algorithm"], row["expert_percent"])
-            == (table, algorithm, percent)
-        }
+    return {
+        row["task"]: float(row["mean"])
+        for row in read_table(results_folder() / "paper_tables.csv")
+        if (row["table"], row["algorithm"], row["expert_percent"])
+        == (table, algorithm, percent)
+    }
 
 
 def test_numbers_of_the_two_tables_are_listed():
