@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -124,13 +125,22 @@ train(data, "smore", load_task("FetchReach"), sys.argv[1], "cpu", workers=0,
 """
 
 
-def start(folder):
+def start(folder, script=SCRIPT):
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-c", SCRIPT, folder]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    command = [sys.executable, "-c", script, folder]
+
+    def listen():  # a test that runs in the background ignores SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        preexec_fn=listen,
+    )
 
 
 def logged(folder):
@@ -460,6 +470,83 @@ def test_devices_tasks_and_folders_that_do_not_fit(data, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
         run_short(data, tmp_path / "file" / "run")
+
+
+def test_batches_are_drawn_on_the_cpu_and_moved(data):
+    """A stand-in for an accelerator: tensors that have no numbers."""
+    from smore_lit.learning.training import draw, sample
+
+    agent = find_agent("smore")
+    config = make_config(agent, hidden=(16,), batch_size=8)
+    run = start_run(data, agent, config, Plan(seeds=2))
+    away = start_run(data, agent, config, Plan(seeds=2), device="meta")
+    assert {g.device.type for g in away.generators} == {"cpu"}
+    for _ in range(3):
+        here, there = (
+            draw(run, sample, run.generators),
+            draw(away, sample, away.generators),
+        )
+        for near, far in zip(here, there, strict=True):
+            for one, other in zip(near, far, strict=True):
+                assert other.device.type == "meta"
+                assert one.shape == other.shape
+    for one, other in zip(run.generators, away.generators, strict=True):
+        assert torch.equal(one.get_state(), other.get_state())
+
+
+STOPPED = SCRIPT.replace("every=5,", "every=1,").replace("=20)", "=1000)")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, number):
+    alone, stopped = tmp_path / "alone", tmp_path / "stopped"
+    assert start(alone, STOPPED).wait() == 0
+    process = start(stopped, STOPPED)
+    while logged(stopped) < 7:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait() in (-number, 1)  # 1: Python shows the interrupt
+    content = read_checkpoint(stopped / "checkpoint.pt")
+    assert content["updates"] == logged(stopped) < 300
+    assert start(stopped, STOPPED).wait() == 0
+    assert_same_run(alone, stopped)
+
+
+def test_a_second_signal_is_obeyed_at_once_and_threads_hold_none():
+    from smore_lit.learning.training import hold_signals
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), hold_signals() as stopped:
+        signal.raise_signal(signal.SIGINT)
+        assert stopped == [signal.SIGINT]
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+    held = []
+
+    def elsewhere():
+        with hold_signals() as stopped:
+            held.append(signal.getsignal(signal.SIGINT) is before)
+            assert stopped == []
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert held == [True]
+
+
+def test_a_missing_simulator_shows_before_the_first_update(
+    data, tmp_path, monkeypatch
+):
+    from smore_lit.learning import training
+
+    class Closed(Reach):
+        def make(self):
+            raise ValueError("no simulator here")
+
+    monkeypatch.setattr(training, "update", pytest.fail)
+    with pytest.raises(ValueError, match="no simulator here"):
+        run_short(data, tmp_path, Closed())
 
 
 def test_floating_point_work_is_counted_without_a_trace(data):

@@ -10,10 +10,14 @@ __all__ = [
     "complain",
     "whole",
     "most_workers",
+    "is_foreseen",
     "FULL",
     "IN_THE_WAY",
     "TEMPORARY",
     "explain",
+    "MORE",
+    "ISSUES",
+    "answer_error",
     "Answer",
     "plain",
     "align",
@@ -39,15 +43,21 @@ __all__ = [
     "describe_run",
     "score_table",
     "find_policy",
-    "try_policy",
     "evaluate_policy",
     "write_rows",
     "film_policy",
     "VERIFIED",
     "verify_part",
     "PARTS",
-    "find_parts",
-    "try_simulator",
+    "find_version",
+    "install",
+    "PATIENCE",
+    "IMPORTED_AS",
+    "TRIALS",
+    "open_first",
+    "try_apart",
+    "try_parts",
+    "advise",
     "try_folder",
     "examine",
     "describe_health",
@@ -64,8 +74,10 @@ __all__ = [
     "add_policy_commands",
     "add_verify",
     "add_demo",
-    "MISTAKES",
     "main",
+    "KEPT",
+    "interrupt",
+    "read_words",
     "drop_output",
 ]
 
@@ -74,6 +86,7 @@ __all__ = [
 import argparse
 import contextlib
 import dataclasses
+import dis
 import errno
 import importlib.metadata
 import json
@@ -81,8 +94,12 @@ import math
 import os
 import platform
 import re
+import signal
+import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -141,6 +158,25 @@ def most_workers() -> int:
 
 
 # book/appendix/cli.md, section "What went wrong, and what to do"
+def is_foreseen(error: BaseException) -> bool:
+    """Tell whether an error answers the user, or else is a fault."""
+    if isinstance(error, ImportError):
+        return not (error.name or "").startswith("smore_lit")
+    if isinstance(error, OSError | MemoryError):
+        return True
+    if not isinstance(error, ValueError | FloatingPointError):
+        return False
+    place = error.__traceback__
+    while place.tb_next is not None:
+        place = place.tb_next
+    frame = place.tb_frame
+    raised = frame.f_code.co_code[place.tb_lasti]
+    home, name = frame.f_globals, frame.f_globals["__name__"]
+    ours = home is globals() or name.startswith("smore_lit.")
+    return ours and raised == dis.opmap["RAISE_VARARGS"]
+
+
+# book/appendix/cli.md, section "What went wrong, and what to do"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 TEMPORARY = re.compile(r"(^|/)\.([^/]+)\.\w{8}$")  # of write_atomic
@@ -166,6 +202,29 @@ def explain(error: BaseException) -> str:
     else:
         advice = "check the path and who may use it"
     return f"{place}{error.strerror}: {advice}"
+
+
+# book/appendix/cli.md, section "What went wrong, and what to do"
+MORE = "SMORE_LIT_TRACEBACK"  # if set, tracebacks are shown
+ISSUES = "https://github.com/smore-lit/smore_lit/issues"
+
+
+def answer_error(error: BaseException) -> int:
+    """Print one line on an error, or its traceback if asked; return the code.
+
+    Returns:
+        2 for a mistake that a user can mend, 3 for a fault.
+    """
+    if os.environ.get(MORE):
+        traceback.print_exception(error)
+    if is_foreseen(error):
+        complain(explain(error))
+        return 2
+    complain(
+        f"{type(error).__name__}: {error}: this was not foreseen;"
+        f" {MORE}=1 shows where it happened, {ISSUES} is where to tell us"
+    )
+    return 3
 
 
 # book/appendix/cli.md, section "One answer, two forms"
@@ -552,37 +611,18 @@ def find_policy(place: str):
         )
     from smore_lit.learning.checkpoints import load_policy
 
-    try:
-        policy = load_policy(path)
-        name = policy.description.get("task")
-    except (AttributeError, LookupError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
+    policy = load_policy(path)
+    name = policy.description.get("task")
     if not isinstance(name, str):
         raise ValueError(f"{path} was trained without a task: use Python")
     task = load_task(name)
-    try_policy(path, task, policy)
-    return task, policy
-
-
-# book/appendix/cli.md, section "Evaluation"
-def try_policy(path: Path, task: Task, policy) -> None:
-    """Raise ValueError unless the policy can act in the task."""
-    import numpy as np
-
     sizes = (task.observation_size, task.action_size, task.goal_size)
     if tuple(policy.sizes) != sizes:
         raise ValueError(
             f"{path} acts on sizes {tuple(policy.sizes)}, but {task.name}"
             f" has {sizes}: it belongs to another task"
         )
-    count = len(policy.seeds)
-    observations = np.zeros((count, 1, task.observation_size))
-    try:
-        actions = policy(observations, np.zeros((count, 1, task.goal_size)))
-    except (KeyError, RuntimeError, StopIteration) as error:
-        raise ValueError(f"{path} lacks a network: {error}") from None
-    if not np.isfinite(actions).all():
-        raise ValueError(f"{path} acts NaN or infinity: train it again")
+    return task, policy
 
 
 # book/appendix/cli.md, section "Evaluation"
@@ -689,6 +729,7 @@ PARTS = {
     "scipy": "",
     "gymnasium": "robotics",
     "gymnasium-robotics": "robotics",
+    "metaworld": "robotics",
     "mujoco": "robotics",
     "pillow": "robotics",
     "imageio-ffmpeg": "pip install imageio-ffmpeg, only for MP4",
@@ -699,36 +740,96 @@ PARTS = {
 }
 
 
-def find_parts() -> tuple[dict[str, str | None], list[str]]:
-    """Return versions by package, and advice for each that is missing."""
-    versions, advice = {}, []
-    for name, extra in PARTS.items():
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-            ask = f"[{extra}]" if extra else ""
-            cure = f'pip install "smore_lit{ask}"'
-            advice.append(f"{name}: {extra if ' ' in extra else cure}")
-    return versions, advice
+def find_version(name: str) -> str | None:
+    """Return the installed version of a package, or None."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def install(name: str) -> str:
+    """Return the command that installs a package of PARTS."""
+    extra = PARTS[name]
+    ask = f"[{extra}]" if extra else ""
+    return extra if " " in extra else f'pip install "smore_lit{ask}"'
 
 
 # book/appendix/cli.md, section "Doctor"
-def try_simulator() -> tuple[str, str]:
-    """Return (what draws, why not more) after opening the first task."""
+PATIENCE = 120  # seconds to wait for one part
+IMPORTED_AS = {"pillow": "PIL"}  # where it is not the package's name
+TRIALS = {
+    "device": "import torch; print(torch.cuda.get_device_name()"
+    " if torch.cuda.is_available() else 'cpu')",
+    "data": "from smore_lit.benchmark.datasets import data_root\n"
+    "print(data_root())",
+    "simulator": "from smore_lit.appendix.cli import open_first\nopen_first()",
+    "renderer": "from smore_lit.appendix.cli import open_first\n"
+    "open_first(draw=True)",
+}
+
+
+def open_first(draw: bool = False) -> None:
+    """Open the first task, and draw it if asked; raise what goes wrong."""
     from smore_lit.benchmark.pictures import open_camera
 
     task = next(iter(TASKS.values()))
+    world = open_camera(task, False)[0] if draw else task.make()
+    world.close()
+
+
+def try_apart(code: str) -> tuple[str, str]:
+    """Run Python code in a process of its own.
+
+    Returns:
+        What it printed, and why it failed, empty if it did not.
+    """
+    paths = os.pathsep.join(filter(None, sys.path))
     try:
-        open_camera(task, False)[0].close()
-        return "rendered scenes", ""
-    except OSError as error:
-        reason = f"{error}; on Debian: apt install libegl1 libgl1"
-    try:
-        task.make().close()
-        return "stick figures", f"renderer: {reason}"
-    except ValueError as error:
-        return "nothing", f"simulator: {error}"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env=os.environ | {"PYTHONPATH": paths},
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"does not answer within {PATIENCE} seconds"
+    if done.returncode < 0:
+        return "", f"ends its process ({signal.Signals(-done.returncode).name})"
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        return "", lines[-1]
+    return done.stdout.strip(), ""
+
+
+# book/appendix/cli.md, section "Doctor"
+def try_parts() -> tuple[dict[str, str | None], dict[str, tuple[str, str]]]:
+    """Return versions by package, and what each part answered when tried."""
+    versions = {name: find_version(name) for name in PARTS}
+    trials = {
+        name: f"import {IMPORTED_AS.get(name, name.replace('-', '_'))}"
+        for name, found in versions.items()
+        if found
+    }
+    trials |= TRIALS
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        answers = pool.map(try_apart, trials.values())
+        return versions, dict(zip(trials, answers))
+
+
+def advise(versions: dict, answers: dict) -> list[str]:
+    """Return one line for each part that is missing or fails."""
+    lines = [f"{n}: {install(n)}" for n, found in versions.items() if not found]
+    for name, (_, failure) in answers.items():
+        cure = ""
+        if name == "renderer":
+            cure = "; on Debian: apt install libegl1 libgl1"
+        elif name == "mujoco" and os.environ.get("MUJOCO_GL"):
+            cure = f"; try without MUJOCO_GL={os.environ['MUJOCO_GL']}"
+        if failure:
+            lines.append(f"{name} fails: {failure}{cure}")
+    return lines
 
 
 def try_folder(root: Path) -> str:
@@ -744,25 +845,20 @@ def try_folder(root: Path) -> str:
 # book/appendix/cli.md, section "Doctor"
 def examine(options) -> Answer:
     """Report versions, renderer, device, data, and what is missing."""
-    from smore_lit.benchmark.datasets import data_root
-
-    versions, advice = find_parts()
-    drawing, reason = try_simulator()
-    root = data_root(options.root)
-    advice += [line for line in (reason, try_folder(root)) if line]
-    try:
-        import torch
-
-        cuda = torch.cuda.is_available()
-        device = torch.cuda.get_device_name() if cuda else "cpu"
-    except ImportError:
-        device = "none"
+    versions, answers = try_parts()
+    advice = advise(versions, answers)
+    root = Path(options.root or answers["data"][0])
+    advice += filter(None, [try_folder(root)])
+    failing = {n for n, (_, failure) in answers.items() if failure}
+    drawing = "nothing" if "simulator" in failing else "stick figures"
+    drawing = drawing if "renderer" in failing else "rendered scenes"
     policies = [p.parent.name for p in sorted(assets().glob("*/policy.pt"))]
     values = {
         "smore_lit": smore_lit.__version__,
         "python": platform.python_version(),
         "packages": versions,
-        "device": device,
+        "failing": sorted(failing),
+        "device": answers["device"][0] or "none",
         "cores": os.cpu_count(),
         "drawing": drawing,
         "data_root": root,
@@ -778,7 +874,9 @@ def describe_health(values: dict) -> str:
     """Return what `examine` found as lines for people."""
     names = ("python", "smore_lit", "device", "cores", "drawing", "data_root")
     rows = [(name, values[name]) for name in names]
-    rows += [(k, v or "missing") for k, v in values["packages"].items()]
+    for name, found in values["packages"].items():
+        fails = ", fails" if name in values["failing"] else ""
+        rows.append((name, f"{found}{fails}" if found else "missing"))
     for name in ("datasets", "policies"):
         rows.append((name, ", ".join(values[name]) or "none yet"))
     missing = values["missing"] or ["nothing is missing"]
@@ -821,7 +919,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="smore-lit",
         description="Offline goal-conditioned reinforcement learning.",
-        epilog="Every command has its own --help.",
+        epilog=f"Every command has its own --help. {MORE}=1 shows tracebacks.",
     )
     parser.add_argument(
         "--version", action="version", version=smore_lit.__version__
@@ -1019,16 +1117,6 @@ def add_demo(commands) -> None:
 
 
 # book/appendix/cli.md, section "Main"
-MISTAKES = (
-    ValueError,
-    OSError,
-    ImportError,
-    RuntimeError,
-    ArithmeticError,
-    MemoryError,
-)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -1036,33 +1124,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words of the command line; those of the process if None.
 
     Returns:
-        The exit code: 0, 1 if a bar fails, 2 after a mistake, 130 after
-        an interruption.
+        The exit code: 0, 1 if a bar fails, 2 after a mistake, 3 after a
+        fault of ours, 130, 141 and 143 after an interruption, a closed pipe
+        and SIGTERM, as shells count them.
     """
-    options = build_parser().parse_args(arguments)
+    options = None
+    if arguments is None:  # the process is ours
+        signal.signal(signal.SIGTERM, interrupt)
     try:
+        options = read_words(arguments)
         values, text, code = options.answer(options)
         if options.json:
             text = json.dumps(plain(values), allow_nan=False)
         print(text, flush=True)
         return code
-    except KeyboardInterrupt:
-        again = "the same command goes on from there"
-        complain(f"interrupted: {again if options.goes_on else 'no result'}")
-        return 130
-    except MISTAKES as error:
-        complain(explain(error))
+    except KeyboardInterrupt as error:
+        goes_on = options is not None and options.goes_on
+        complain(f"interrupted: {KEPT if goes_on else 'no result'}")
+        return 128 + (error.args or (signal.SIGINT,))[0]
+    except BrokenPipeError:
         drop_output()
-        return 2
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        code = answer_error(error)
+        drop_output()
+        return code
+
+
+# book/appendix/cli.md, section "Main"
+KEPT = "what was saved is kept, and the same command goes on from it"
+
+
+def interrupt(number: int, frame) -> None:
+    """Answer a signal as Ctrl-C is answered."""
+    raise KeyboardInterrupt(number)
+
+
+def read_words(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options that the words mean; help is written at once."""
+    try:
+        return build_parser().parse_args(arguments)
+    finally:
+        sys.stdout.flush()
 
 
 # book/appendix/cli.md, section "Main"
 def drop_output() -> None:
-    """Send what standard output still holds to nowhere, if it is stuck."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Send what a stuck output still holds to nowhere."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ import smore_lit
 from smore_lit.benchmark.experts import Noisy, expert, random_policy
 from smore_lit.benchmark.tasks import Task, load_task
 from smore_lit.learning.files import write_atomic
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.learning.rollouts import Rollouts, check_workers
 
 
 # book/benchmark/datasets.md, section "Mix two halves"
@@ -434,8 +434,9 @@ def make_dataset(
     """
     task = as_task(task)
     path = manifest_path(task, size, expert_percent, root)
-    if seed < 0 or workers < 0:
-        raise ValueError("seed and workers must not be negative")
+    check_workers(workers)
+    if seed < 0:
+        raise ValueError("seed must not be negative")
     counts = count_halves(task, size, expert_percent)
     ledgers = fill_halves(
         task, path.parent, counts, size, seed, workers, progress

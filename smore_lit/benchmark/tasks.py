@@ -49,6 +49,9 @@ __all__ = [
     "load_task",
     "has_egl",
     "read_only_fingers",
+    "MUJOCO",
+    "SIMULATORS",
+    "explain_simulator",
     "choose_world",
     "make_environment",
 ]
@@ -61,7 +64,10 @@ import functools
 import io
 import math
 import os
+import re
+import textwrap
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
 
 
 # book/benchmark/tasks.md, section "What a task is"
@@ -549,6 +555,34 @@ def read_only_fingers(env) -> None:
 
 
 # book/benchmark/tasks.md, section "Open the simulator late"
+MUJOCO = ((3, 3), (3, 7))  # versions that open every task: from, below
+SIMULATORS = 'pip install "smore_lit[robotics]"'
+
+
+def explain_simulator(name: str, error: Exception) -> str:
+    """Return one line on why the task `name` does not open, and the remedy.
+
+    Args:
+        name: of the task.
+        error: what the simulator raised.
+    """
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    head = f"{name} does not open ({textwrap.shorten(reason, 200)}): "
+    try:
+        found = version("mujoco")
+    except PackageNotFoundError:
+        return f"{head}{SIMULATORS}"
+    numbers = tuple(int(part) for part in re.findall(r"\d+", found)[:2])
+    if not MUJOCO[0] <= numbers < MUJOCO[1]:
+        return f'{head}not in MuJoCo {found}: pip install "mujoco==3.3.0"'
+    renderer = os.environ.get("MUJOCO_GL")
+    sound = not renderer or (renderer == "egl" and has_egl())
+    if not sound and not isinstance(error, ModuleNotFoundError):
+        return f"{head}MUJOCO_GL={renderer} fails here: unset it"
+    return f"{head}{SIMULATORS}"
+
+
+# book/benchmark/tasks.md, section "Open the simulator late"
 def choose_world(task: Task):
     """Return what gymnasium is asked to make: an id, or our own recipe."""
     import gymnasium
@@ -591,16 +625,8 @@ def make_environment(task: Task, render_mode: str | None = None):
             render_mode=render_mode,
             disable_env_checker=True,
         )
-    except ImportError as error:
-        raise ValueError(
-            f"{task.name} needs its simulator ({error}): "
-            'pip install "smore_lit[robotics]"'
-        ) from error
-    except AssertionError as error:
-        raise ValueError(
-            f"{task.name} does not open in this MuJoCo: "
-            'pip install "mujoco==3.3.0"'
-        ) from error
+    except Exception as error:  # a library may raise anything on import
+        raise ValueError(explain_simulator(task.name, error)) from error
     if task.env_id.startswith("Fetch"):
         read_only_fingers(env)
     if task.action_noise:

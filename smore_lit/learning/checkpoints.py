@@ -208,6 +208,12 @@ def _fill(content, state, generators) -> None:
                 raise ValueError(f"{name} of the optimiser has another shape")
     saved = content["generators"]
     for generator, place in zip(generators, saved, strict=True):
+        if place.shape != generator.get_state().shape:
+            raise ValueError(
+                "its random numbers are those of another kind of device: "
+                "go on with the version and device that wrote it, or train "
+                "again"
+            )
         generator.set_state(place)
     if type(content["updates"]) is not int or content["updates"] < 0:
         raise ValueError("updates must be a whole number, 0 or more")

@@ -13,6 +13,7 @@ __all__ = [
     "Worker",
     "obituary",
     "Pool",
+    "check_workers",
     "Rollouts",
     "check_seeds",
     "check_actions",
@@ -88,7 +89,7 @@ def serve(pipe, make: Callable, count: int) -> None:
 
     Args:
         pipe: connection that carries (command, rows, options) and back
-            ("ok", states) or ("error", one line).
+            ("ok", states), or (type of error, one line).
         make: returns a new goal environment.
         count: how many environments this worker holds.
     """
@@ -103,8 +104,9 @@ def serve(pipe, make: Callable, count: int) -> None:
     except (EOFError, BrokenPipeError):
         return
     except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else RuntimeError
         line = " ".join(str(error).split())
-        pipe.send(("error", f"{type(error).__name__}: {line}"))
+        pipe.send((kind, f"{type(error).__name__}: {line}"))
 
 
 # book/learning/rollouts.md, section "No need to guard a script"
@@ -153,13 +155,18 @@ class Worker:
             pass
 
     def receive(self):
-        """Return the answer; raise RuntimeError with the worker's reason."""
+        """Return the answer, or raise an error with the worker's reason.
+
+        Raises:
+            ValueError: the worker was asked for what it cannot do.
+            RuntimeError: it failed or died.
+        """
         try:
             kind, answer = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             raise RuntimeError(obituary(self.name, self.process)) from None
-        if kind == "error":
-            raise RuntimeError(f"{self.name} failed: {answer}")
+        if kind != "ok":
+            raise kind(f"{self.name} failed: {answer}")
         return answer
 
 
@@ -226,6 +233,17 @@ class Pool:
 
 
 # book/learning/rollouts.md, section "The pool"
+def check_workers(workers: int) -> None:
+    """Raise ValueError unless this process may start `workers` processes."""
+    if workers < 0:
+        raise ValueError(f"workers must be at least 0, got {workers}")
+    if workers and multiprocessing.current_process().daemon:
+        raise ValueError(
+            "a process of multiprocessing.Pool may start no workers of its"
+            " own: pass workers=0"
+        )
+
+
 class Rollouts:
     """Step many goal environments, in worker processes or in this one.
 
@@ -235,16 +253,15 @@ class Rollouts:
         workers: how many processes; 0 steps them in this one.
 
     Raises:
-        ValueError: a count is out of range.
+        ValueError: a count is out of range, or this process may have no
+            workers, or the environment does not open.
         RuntimeError: a worker failed or died; the line says why.
     """
 
     def __init__(self, make: Callable, slots: int, workers: int = 2):
-        if slots < 1 or workers < 0:
-            raise ValueError(
-                "slots must be at least 1 and workers at least 0, "
-                f"got {slots} and {workers}"
-            )
+        check_workers(workers)
+        if slots < 1:
+            raise ValueError(f"slots must be at least 1, got {slots}")
         self.slots, self.playing = slots, 0
         if workers == 0:
             self._worlds = Local(make, slots)

@@ -16,6 +16,7 @@ __all__ = [
     "sample",
     "draw",
     "step",
+    "hold_signals",
     "train",
     "choose_device",
     "check_finite",
@@ -36,14 +37,17 @@ __all__ = [
 
 
 # book/learning/training.md, section "Train, stop, and go on to the same bits"
+import contextlib
 import dataclasses
 import hashlib
 import json
 import math
 import os
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -81,7 +85,7 @@ from smore_lit.learning.evaluation import (
     interval,
 )
 from smore_lit.learning.files import Table, read_table, sweep, write_atomic
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.learning.rollouts import Rollouts, check_workers
 from smore_lit.learning.scaling import Scaler, fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,
@@ -250,7 +254,7 @@ def start_run(
     if config.standardise:
         fit_scaler(state.networks["scaler"], sampler.data)
     generators = [
-        torch.Generator(device).manual_seed(batch_seed(seed)) for seed in seeds
+        torch.Generator().manual_seed(batch_seed(seed)) for seed in seeds
     ]
     run = Run(agent, config, plan, task, state, sampler, generators, directory)
     if directory is not None:
@@ -334,6 +338,7 @@ def draw(run: Run, sample: Callable, generators) -> tuple[Batch, Batch]:
     noise = run.config.draws(sizes_of(run.sampler.data))
     columns = run.sampler.columns + noise
     uniforms = draw_uniforms(generators, run.config.batch_size, columns)
+    uniforms = uniforms.to(run.sampler.data.observations.device)
     return sample(run.sampler, run.state.networks["scaler"], uniforms)
 
 
@@ -346,23 +351,56 @@ def step(run: Run) -> dict[str, torch.Tensor]:
 
 def _loop(run: Run, log: "Log", progress: bool) -> None:
     plan, state, began = run.plan, run.state, time.perf_counter()
-    first, last = state.updates, plan.updates
+    first, last, measured = state.updates, plan.updates, {}
     looks = (
         (plan.log_every, log.measure),
         (plan.eval_every, log.evaluate),
         (plan.checkpoint_every, partial(save, run)),
     )
     options = dict(disable=not progress, unit="update")
-    with tqdm(total=last, initial=first, **options) as bar:
-        while state.updates < last:
+    bar = tqdm(total=last, initial=first, **options)
+    with bar, hold_signals() as stopped:
+        while state.updates < last and not stopped:
             measured = step(run)
             done = state.updates
             bar.update()
             for every, look in looks:
                 if done % every == 0 or done == last:
                     look(measured)
+        if state.updates < last:
+            save(run, measured)
+    if stopped:
+        signal.raise_signal(stopped[0])
     seconds = time.perf_counter() - began
     finish(run, state.updates - first, seconds, log.spent)
+
+
+# book/learning/training.md, section "The loop"
+@contextlib.contextmanager
+def hold_signals() -> Iterator[list[int]]:
+    """Note the first SIGINT or SIGTERM in the list that this yields.
+
+    A second one meets whoever answered it before. Python lets only the main
+    thread answer signals; in another thread nothing is held.
+    """
+    stopped, before = [], {}
+
+    def note(number, frame):
+        stopped.append(number)
+        release()
+
+    def release():
+        for number, answer in before.items():
+            signal.signal(number, answer)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not None:
+                before[number] = signal.signal(number, note)
+    try:
+        yield stopped
+    finally:
+        release()
 
 
 # book/learning/training.md, section "The loop"
@@ -400,10 +438,13 @@ def train(
         The finished run: act with run.policy, read run.scores, run.summary.
 
     Raises:
-        ValueError: unknown names, values out of range, data that do not fit.
+        ValueError: unknown names, values out of range, data that do not fit,
+            a task whose simulator does not open.
         OSError: `out` cannot be written.
         FloatingPointError: a loss became NaN or infinite.
     """
+    if task is not None:
+        check_workers(workers)
     agent = find_agent(algorithm)
     device = choose_device(device)
     directory = None if out is None else Path(out)
@@ -448,8 +489,10 @@ def check_finite(measured: dict[str, torch.Tensor], updates: int) -> None:
 
 # book/learning/training.md, section "What a run writes"
 class Log:
-    """Write what a run measures; a context that closes its simulators.
+    """Write what a run measures; a context that holds its simulators.
 
+    They open before the first update, so that a simulator that is missing is
+    told then, and not after the training that the first evaluation follows.
     Rows beyond the update at which the run starts come from a killed process
     and are dropped.
     """
@@ -481,9 +524,6 @@ class Log:
             return
         check_finite(measured, run.state.updates)
         began = time.perf_counter()
-        if self.rollouts is None:
-            slots = count_slots(plan.seeds, plan.eval_episodes)
-            self.rollouts = Rollouts(run.task.make, slots, self.workers)
         options = plan.eval_episodes, plan.eval_seed, 0, self.rollouts
         scores = evaluate(run.task, run.policy, run.seeds, *options)
         rows = score_rows(run, scores)
@@ -493,6 +533,10 @@ class Log:
         self.spent += time.perf_counter() - began
 
     def __enter__(self):
+        run, plan = self.run, self.run.plan
+        if run.task is not None and run.state.updates < plan.updates:
+            slots = count_slots(plan.seeds, plan.eval_episodes)
+            self.rollouts = Rollouts(run.task.make, slots, self.workers)
         return self
 
     def __exit__(self, *exception):
