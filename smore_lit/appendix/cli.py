@@ -9,6 +9,7 @@ __all__ = [
     "Parser",
     "complain",
     "whole",
+    "read_whole",
     "most_workers",
     "FULL",
     "IN_THE_WAY",
@@ -94,7 +95,7 @@ from smore_lit.benchmark.tasks import (
     load_task,
     with_noise,
 )
-from smore_lit.learning.files import as_path
+from smore_lit.learning.files import as_path, as_whole
 
 
 # book/appendix/cli.md, section "A parser that speaks once"
@@ -125,7 +126,7 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         with contextlib.suppress(ValueError):
-            value = int(text)
+            value = read_whole(text)
             if least <= value and (most is None or value <= most):
                 return value
         raise argparse.ArgumentTypeError(
@@ -133,6 +134,14 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
         )
 
     return read
+
+
+def read_whole(text: str) -> int:
+    """Read "500" or "5e2" as a whole number; ValueError if it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        return as_whole("it", float(text), None)
 
 
 def most_workers() -> int:
@@ -406,8 +415,8 @@ def read_as(kind: type, text: str) -> Any:
     if kind is bool:
         return {"true": True, "false": False}[text.lower()]
     if kind is tuple:
-        return tuple(int(part) for part in text.split(","))
-    value = kind(text)
+        return tuple(read_whole(part) for part in text.split(","))
+    value = read_whole(text) if kind is int else kind(text)
     if kind is float and not math.isfinite(value):
         raise ValueError
     return value
@@ -592,7 +601,12 @@ def try_policy(path: Path, task: Task, policy) -> None:
 def evaluate_policy(options) -> Answer:
     """Play episodes with a trained policy and print its scores."""
     task, policy = find_policy(options.policy)
-    from smore_lit.learning.evaluation import METRICS, evaluate, interval
+    from smore_lit.learning.evaluation import (
+        METRICS,
+        evaluate,
+        interval,
+        possible,
+    )
 
     if options.out and not as_path(options.out).parent.is_dir():
         raise ValueError(f"no folder {as_path(options.out).parent}: make it")
@@ -612,7 +626,12 @@ def evaluate_policy(options) -> Answer:
     ]
     if options.out:
         write_rows(options.out, rows)
-    means = {n: interval([row[n] for row in rows]) for n in METRICS}
+    means = {
+        name: interval(
+            [row[name] for row in rows], within=possible(name, task.horizon)
+        )
+        for name in METRICS
+    }
     head = f"{options.policy}: {task.name}, {policy.agent.name},"
     head += f" {count(len(rows), 'seed')},"
     head += f" {count(options.episodes, 'episode')} each"

@@ -217,13 +217,13 @@ def as_plain(value: Any) -> Any:
 
 
 # book/learning/files.md, section "Numbers as a loop gives them"
-def as_whole(name: str, value: Any, least: int = 0) -> int:
+def as_whole(name: str, value: Any, least: int | None = 0) -> int:
     """Return `value` as an integer of Python.
 
     Args:
         name: what to call it in the error.
         value: a whole number of Python, NumPy or torch, also as a float.
-        least: the smallest that is allowed.
+        least: the smallest that is allowed; None: any.
 
     Raises:
         ValueError: it is no such number.
@@ -231,8 +231,9 @@ def as_whole(name: str, value: Any, least: int = 0) -> int:
     found = as_plain(value)
     if type(found) is float and found.is_integer():
         found = int(found)
-    if type(found) is not int or found < least:
-        due = f"a whole number, {least} or more"
+    if type(found) is not int or (least is not None and found < least):
+        due = "a whole number"
+        due += "" if least is None else f", {least} or more"
         raise ValueError(f"{name} must be {due}, got {value!r:.80}")
     return found
 

@@ -171,7 +171,7 @@ def as_array(name: str, values, kind=np.float32) -> np.ndarray:
         ValueError: no array of numbers.
     """
     if isinstance(values, Tensor):
-        values = values.detach().cpu()
+        values = values.detach().cpu().numpy()
     try:
         with np.errstate(over="ignore"):
             return np.array(values, dtype=kind)
