@@ -319,12 +319,14 @@ def spoiled(place):
 
 
 def test_minari_goals_that_are_replaced_are_not_checked(tmp_path):
-    for index, (change, own) in enumerate([
-        (stale_first, None),
-        (spoiled, None),
-        (lambda place: place.__delitem__("desired_goal"), "reached"),
-        (lambda place: place.__delitem__("achieved_goal"), "desired"),
-    ]):
+    for index, (change, own) in enumerate(
+        [
+            (stale_first, None),
+            (spoiled, None),
+            (lambda place: place.__delitem__("desired_goal"), "reached"),
+            (lambda place: place.__delitem__("achieved_goal"), "desired"),
+        ]
+    ):
         path = tmp_path / f"{index}.hdf5"
         write_minari_by_hand(path, with_goals(change))
         reached = DATA["achieved_goals"][:3, -1]
@@ -397,7 +399,8 @@ def test_foreign_actions_of_1_up_to_rounding(excess, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "spelling", ["sets", "./x/../sets", "sets/", "~/sets", "$BASE/sets", "LINK"]
+    "spelling",
+    ["sets", "./x/../sets", "sets/", "~/sets", "$BASE/sets", "LINK"],
 )
 def test_export_to_any_spelling_of_a_folder(
     spelling, tmp_path, monkeypatch, capfd

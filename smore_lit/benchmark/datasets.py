@@ -679,6 +679,10 @@ def check_manifest(manifest: dict) -> None:
     steps = manifest["horizon"]
     if not 1 <= steps <= 10_000:
         raise ValueError(f"has the impossible horizon {steps!r:.40}")
+    names = manifest["behaviour"]["names"]
+    for table in (manifest["behaviour"], manifest["published"]):
+        if any(len(numbers) != len(names) for numbers in table.values()):
+            raise ValueError(f"has not {len(names)} numbers for each half")
     used = dict.fromkeys(manifest["episodes"], 0)
     for entry in manifest["shards"]:
         check_entry(entry, task, steps)
