@@ -14,8 +14,10 @@ import torch
 import smore_lit
 from smore_lit.appendix import cli
 from smore_lit.benchmark import datasets, foreign
+from smore_lit.benchmark.pictures import record, save_gif
 from smore_lit.learning import evaluation, training
 from smore_lit.learning.checkpoints import load_policy, save_policy
+from smore_lit.learning.rollouts import Rollouts
 from smore_lit.learning.smore import SmoreConfig
 from smore_lit.learning.trajectories import (
     Trajectories,
@@ -264,6 +266,20 @@ def test_the_command_line_reads_whole_floats_too():
     for text in ("1.5", "0.0", "nan", "inf", "many", ""):
         with pytest.raises(cli.argparse.ArgumentTypeError):
             read(text)
+
+
+def test_films_and_rollouts_take_numbers_as_loops_give_them(tmp_path):
+    def act(observation, goal):
+        return np.zeros(4)
+
+    frames = record("FetchReach", act, np.int64(0), True)
+    assert len(frames) == 51
+    assert save_gif(frames[:2], f"{tmp_path}//a.gif").stat().st_size
+    with Rollouts(TASK.make, np.int64(2), np.int64(0)) as pool:
+        first = pool.reset(np.arange(2))["observation"]
+        assert (pool.reset([0.0, np.int64(1)])["observation"] == first).all()
+        with pytest.raises(ValueError, match="a seed must be a whole number"):
+            pool.reset([2.7])
 
 
 # intervals

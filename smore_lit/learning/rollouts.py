@@ -31,6 +31,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from smore_lit.learning.files import as_whole
+
 
 # book/learning/rollouts.md, section "Several worlds in one process"
 KEYS = ("observation", "achieved_goal", "desired_goal")
@@ -240,6 +242,8 @@ class Rollouts:
     """
 
     def __init__(self, make: Callable, slots: int, workers: int = 2):
+        slots = as_whole("slots", slots, None)
+        workers = as_whole("workers", workers, None)
         if slots < 1 or workers < 0:
             raise ValueError(
                 "slots must be at least 1 and workers at least 0, "
@@ -302,7 +306,7 @@ class Rollouts:
 # book/learning/rollouts.md, section "The pool"
 def check_seeds(seeds: Sequence[int], slots: int) -> list[int]:
     """Return `seeds` as a list; raise ValueError unless they fit."""
-    seeds = [int(seed) for seed in seeds]
+    seeds = [as_whole("a seed", seed, None) for seed in seeds]
     if not 1 <= len(seeds) <= slots:
         raise ValueError(
             f"got {len(seeds)} seeds for {slots} slots: "

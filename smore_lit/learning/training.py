@@ -85,6 +85,9 @@ from smore_lit.learning.evaluation import (
     interval,
     possible,
 )
+
+
+# book/learning/training.md, section "Train, stop, and go on to the same bits"
 from smore_lit.learning.files import (
     Table,
     as_path,
