@@ -18,6 +18,7 @@ PUBLIC = {
     "load_task": "smore_lit.benchmark.tasks",
     "make_dataset": "smore_lit.benchmark.datasets",
     "load_dataset": "smore_lit.benchmark.datasets",
+    "read_dataset": "smore_lit.benchmark.datasets",
     "tiny_dataset": "smore_lit.benchmark.datasets",
     "as_trajectories": "smore_lit.learning.trajectories",
     "train": "smore_lit.learning.training",

@@ -57,7 +57,7 @@ def started(agent=SMORE, seeds=(0, 1, 2), **settings):
         (dict(batch_size=True), "batch_size must be int"),
         (dict(hidden=()), "hidden must be one or more widths"),
         (dict(hidden=[16, 0]), "hidden must be"),
-        (dict(hidden=[16.0]), "hidden must be a list of whole numbers"),
+        (dict(hidden=[16.5]), "hidden must be a list of whole numbers"),
         (dict(hidden=16), "hidden must be a list of whole numbers"),
         (dict(learning_rate=0), "learning_rate must be in"),
         (dict(learning_rate=float("inf")), "learning_rate"),

@@ -9,11 +9,11 @@ __all__ = [
     "Parser",
     "complain",
     "whole",
+    "read_whole",
     "most_workers",
     "is_foreseen",
     "FULL",
     "IN_THE_WAY",
-    "TEMPORARY",
     "explain",
     "MORE",
     "ISSUES",
@@ -26,7 +26,7 @@ __all__ = [
     "find_task",
     "make_data",
     "describe_data",
-    "find_manifest",
+    "name_manifest",
     "assets",
     "show_data",
     "import_data",
@@ -111,7 +111,7 @@ from smore_lit.benchmark.tasks import (
     load_task,
     with_noise,
 )
-from smore_lit.learning.files import package_folder
+from smore_lit.learning.files import as_path, as_whole, package_folder
 
 
 # book/appendix/cli.md, section "A parser that speaks once"
@@ -142,7 +142,7 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         with contextlib.suppress(ValueError):
-            value = int(text)
+            value = read_whole(text)
             if least <= value and (most is None or value <= most):
                 return value
         raise argparse.ArgumentTypeError(
@@ -150,6 +150,14 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
         )
 
     return read
+
+
+def read_whole(text: str) -> int:
+    """Read "500" or "5e2" as a whole number; ValueError if it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        return as_whole("it", float(text), None)
 
 
 def most_workers() -> int:
@@ -179,7 +187,6 @@ def is_foreseen(error: BaseException) -> bool:
 # book/appendix/cli.md, section "What went wrong, and what to do"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
-TEMPORARY = re.compile(r"(^|/)\.([^/]+)\.\w{8}$")  # of write_atomic
 
 
 def explain(error: BaseException) -> str:
@@ -193,8 +200,7 @@ def explain(error: BaseException) -> str:
         return error.strerror or text
     place = ""
     if error.filename is not None:
-        name = TEMPORARY.sub(r"\1\2", os.fsdecode(error.filename))
-        place = f"cannot use {name}: "
+        place = f"cannot use {os.fsdecode(error.filename)}: "
     if error.errno in FULL:
         advice = "free some space or choose another folder"
     elif error.errno in IN_THE_WAY:
@@ -275,7 +281,7 @@ def show_tasks(options) -> Answer:
             task.action_size,
             task.goal_size,
             task.horizon,
-            f"{task.threshold:g} {task.unit}",
+            f"{task.threshold:g} {task.unit}".removesuffix(" 1"),
             task.source,
         )
         for task in TASKS.values()
@@ -327,11 +333,13 @@ def describe_data(path: Path, manifest: dict) -> Answer:
     head = f"{place}: {manifest['task']}, {counts} episodes"
     made = ", ".join(f"{k} {v}" for k, v in manifest["versions"].items())
     text = f"{head}\n{align(rows)}\nmade with {made}"
+    if "goals" in manifest:
+        text += f"\ngoals: {manifest['goals']}"
     return Answer({"manifest": path, **manifest}, text)
 
 
 # book/appendix/cli.md, section "Data"
-def find_manifest(task: Task, options) -> Path:
+def name_manifest(task: Task, options) -> Path:
     """Return the manifest that the options name.
 
     Raises:
@@ -361,22 +369,23 @@ def assets() -> Path:
 # book/appendix/cli.md, section "Data"
 def show_data(options) -> Answer:
     """Describe a dataset from its manifest; check its bytes if asked."""
-    from smore_lit.benchmark.datasets import dataset_info, read_dataset
+    from smore_lit.benchmark.datasets import (
+        dataset_info,
+        find_manifest,
+        read_dataset,
+    )
 
     if options.data.partition(NOISE_MARK)[0] in TASKS:
         task = find_task(options.data, options.noise)
-        path = find_manifest(task, options)
-    elif Path(options.data).is_file():
-        path = Path(options.data)
+        path = name_manifest(task, options)
+    elif as_path(options.data).exists():
+        path = find_manifest(options.data)
     else:
         raise ValueError(
             f"{options.data!r} is neither a task nor a manifest;"
             f" known tasks: {', '.join(TASKS)}"
         )
-    try:
-        answer = describe_data(path, dataset_info(path))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: is no manifest ({error})") from None
+    answer = describe_data(path, dataset_info(path))
     if options.verify:
         read_dataset(path)
         answer.values["verified"] = True
@@ -406,8 +415,10 @@ def import_data(options) -> Answer:
     return describe_data(path, dataset_info(path))
 
 
-def read_goal(text: str) -> list[float]:
-    """Read "11" or "1.3,0.7,0.5" as a goal; ValueError if it is none."""
+def read_goal(text: str) -> list[float] | str:
+    """Read "11", "1.3,0.7,0.5" or "reached"; ValueError if it is none."""
+    if text == "reached":
+        return text
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
@@ -419,11 +430,10 @@ def export_data(options) -> Answer:
     """Write a dataset of ours in a public format."""
     from smore_lit.benchmark.foreign import write_minari
 
-    if Path(options.data).is_file():
-        path = Path(options.data)
-    else:
+    path = as_path(options.data)
+    if options.data.partition(NOISE_MARK)[0] in TASKS or not path.exists():
         task = find_task(options.data, options.noise)
-        path = find_manifest(task, options)
+        path = name_manifest(task, options)
     folder = write_minari(path, options.id, options.out)
     return Answer({"folder": folder}, str(folder))
 
@@ -463,8 +473,8 @@ def read_as(kind: type, text: str) -> Any:
     if kind is bool:
         return {"true": True, "false": False}[text.lower()]
     if kind is tuple:
-        return tuple(int(part) for part in text.split(","))
-    value = kind(text)
+        return tuple(read_whole(part) for part in text.split(","))
+    value = read_whole(text) if kind is int else kind(text)
     if kind is float and not math.isfinite(value):
         raise ValueError
     return value
@@ -488,7 +498,7 @@ def train_agent(options) -> Answer:
     make_config(agent, options.preset, **dict(pairs))
     plan = {n: getattr(options, n) for n in (*PLANNED, "compile")}
     plan = {name: n for name, n in plan.items() if n is not None}
-    out = Path(options.out) if options.out else default_folder(options)
+    out = as_path(options.out) if options.out else default_folder(options)
     data = read_dataset(choose_manifest(task, options))
     run = train(
         as_trajectories(*(data[name] for name in ARRAYS)),
@@ -533,16 +543,17 @@ def choose_manifest(task: Task, options) -> Path:
     Raises:
         ValueError: there is none, or it is of another task.
     """
-    from smore_lit.benchmark.datasets import dataset_info
+    from smore_lit.benchmark.datasets import dataset_info, find_manifest
 
     if options.manifest is None:
-        return find_manifest(task, options)
-    found = load_task(dataset_info(options.manifest)["task"])
+        return name_manifest(task, options)
+    path = find_manifest(options.manifest)
+    found = load_task(dataset_info(path)["task"])
     if found.base != task.base:
         raise ValueError(
             f"{options.manifest} holds data of {found.name}, not {task.name}"
         )
-    return Path(options.manifest)
+    return path
 
 
 # book/appendix/cli.md, section "Training"
@@ -550,7 +561,7 @@ def default_folder(options) -> Path:
     """Return runs/NAME, with a name made of what identifies the run."""
     data = f"{options.size}-{options.expert_percent:g}"
     if options.manifest is not None:
-        path = Path(options.manifest)
+        path = as_path(options.manifest)
         data = f"{path.parent.name}-{path.stem}"
     name = find_task(options.task, options.noise).name
     parts = [name, data, options.algo, *sorted(options.set)]
@@ -600,7 +611,7 @@ def find_policy(place: str):
     Raises:
         ValueError: there is none, or it cannot act in a task we know.
     """
-    path = Path(place)
+    path = as_path(place)
     if place == "builtin":
         path = assets() / next(iter(TASKS)) / "policy.pt"
     if path.is_dir():
@@ -629,10 +640,15 @@ def find_policy(place: str):
 def evaluate_policy(options) -> Answer:
     """Play episodes with a trained policy and print its scores."""
     task, policy = find_policy(options.policy)
-    from smore_lit.learning.evaluation import METRICS, evaluate, interval
+    from smore_lit.learning.evaluation import (
+        METRICS,
+        evaluate,
+        interval,
+        possible,
+    )
 
-    if options.out and not Path(options.out).parent.is_dir():
-        raise ValueError(f"no folder {Path(options.out).parent}: make it")
+    if options.out and not as_path(options.out).parent.is_dir():
+        raise ValueError(f"no folder {as_path(options.out).parent}: make it")
     scores = evaluate(
         task,
         policy,
@@ -649,7 +665,12 @@ def evaluate_policy(options) -> Answer:
     ]
     if options.out:
         write_rows(options.out, rows)
-    means = {n: interval([row[n] for row in rows]) for n in METRICS}
+    means = {
+        name: interval(
+            [row[name] for row in rows], within=possible(name, task.horizon)
+        )
+        for name in METRICS
+    }
     head = f"{options.policy}: {task.name}, {policy.agent.name},"
     head += f" {count(len(rows), 'seed')},"
     head += f" {count(options.episodes, 'episode')} each"
@@ -675,7 +696,7 @@ def write_rows(path: Path | str, rows: list[dict]) -> None:
 # book/appendix/cli.md, section "Film"
 def film_policy(options) -> Answer:
     """Film episodes of a trained policy as GIF or MP4."""
-    out = Path(options.out)
+    out = as_path(options.out)
     if out.suffix not in (".gif", ".mp4"):
         raise ValueError(f"--out must end in .gif or .mp4, got {out.name!r}")
     if not out.parent.is_dir():
@@ -1012,7 +1033,7 @@ def add_import(parser) -> None:
     add("--expert", metavar="FILE", help="with expert episodes, to mix in")
     add("--expert-percent", type=float, default=10.0, metavar="PERCENT")
     add("--steps", type=whole(1), metavar="N", help="cut equal pieces")
-    add("--goal", metavar="X,Y,...", help="of every episode")
+    add("--goal", metavar="X,Y,...|reached", help="left out: the file's own")
     add("--clip", action="store_true", help="actions to [-1, 1]")
     add("--out", metavar="DIR", help="left out: ROOT/TASK/FORMAT")
     add("--root", metavar="DIR", help="else $SMORE_LIT_DATA, else data")

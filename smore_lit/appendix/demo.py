@@ -32,7 +32,6 @@ from pathlib import Path
 
 from smore_lit.appendix.figures import COLOURS, use_style
 from smore_lit.benchmark.datasets import (
-    ARRAYS,
     count_halves,
     load_dataset,
     make_dataset,
@@ -40,9 +39,13 @@ from smore_lit.benchmark.datasets import (
 from smore_lit.benchmark.pictures import record, save_gif
 from smore_lit.benchmark.tasks import Task, load_task
 from smore_lit.learning.evaluation import score_episodes
-from smore_lit.learning.files import results_folder, write_atomic
+from smore_lit.learning.files import (
+    as_path,
+    claim_folder,
+    results_folder,
+    write_atomic,
+)
 from smore_lit.learning.training import Run, train
-from smore_lit.learning.trajectories import as_trajectories
 
 
 # book/appendix/demo.md, section "The paper's number is data"
@@ -210,9 +213,9 @@ def run_demo(
     Raises:
         ValueError, OSError, RuntimeError: as its steps do.
     """
-    task, out, began = load_task("FetchReach"), Path(out), time.perf_counter()
+    task, out, began = load_task("FetchReach"), as_path(out), time.perf_counter()
     experts = count_halves(task, size, 10.0)["expert"]
-    out.mkdir(parents=True, exist_ok=True)
+    claim_folder(out)
     data, run = prepare(task, out, size, workers, plan)
     tell("3 of 3", "compare, draw and film: some seconds")
     files = [out / n for n in ("learning_curve.png", "policy.gif")]
@@ -241,9 +244,8 @@ def prepare(task: Task, out: Path, size: str, workers: int, plan: dict):
     make_dataset(task, size, 10.0, 0, workers, root)
     data = load_dataset(task, size, 10.0, root)
     tell("2 of 3", f"train SMORe in {out / 'run'}, evaluating on the way")
-    trajectories = as_trajectories(*(data[name] for name in ARRAYS))
     run = train(
-        trajectories,
+        data,
         "smore",
         task,
         out / "run",

@@ -10,9 +10,9 @@ __all__ = [
     "SHARD",
     "HALVES",
     "ARRAYS",
-    "as_task",
     "count_episodes",
     "count_halves",
+    "as_percent",
     "behaviour_policy",
     "episode_seeds",
     "collect",
@@ -26,6 +26,7 @@ __all__ = [
     "SIMULATORS",
     "simulators",
     "half_recipe",
+    "LEDGER",
     "open_ledger",
     "shard_ranges",
     "shard_name",
@@ -53,7 +54,9 @@ __all__ = [
     "FILE",
     "LARGEST",
     "check_entry",
+    "MANIFEST",
     "check_manifest",
+    "find_manifest",
     "dataset_info",
     "read_dataset",
     "load_dataset",
@@ -84,7 +87,14 @@ import numpy as np
 import smore_lit
 from smore_lit.benchmark.experts import Noisy, expert, random_policy
 from smore_lit.benchmark.tasks import Task, load_task
-from smore_lit.learning.files import write_atomic
+from smore_lit.learning.files import (
+    as_number,
+    as_path,
+    as_whole,
+    claim_folder,
+    read_json,
+    write_atomic,
+)
 from smore_lit.learning.rollouts import Rollouts, check_workers
 
 
@@ -93,11 +103,6 @@ SIZES = {"tiny": 200}  # episodes; of other sizes each task has its own
 SHARD = {"paper": 100, "cpu": 100, "tiny": 20}  # episodes per file
 HALVES = ("expert", "random")
 ARRAYS = ("observations", "actions", "achieved_goals", "desired_goals")
-
-
-def as_task(task: Task | str) -> Task:
-    """Return `task` itself, or the task of that name."""
-    return load_task(task) if isinstance(task, str) else task
 
 
 def count_episodes(task: Task, size: str) -> int:
@@ -124,12 +129,26 @@ def count_halves(
     Source: the loader of Sikchi et al. 2024.
     """
     total = count_episodes(task, size)
-    if not 0 <= expert_percent <= 100:
-        raise ValueError(
-            f"expert percent must be from 0 to 100, got {expert_percent}"
-        )
-    experts = math.floor(Fraction(str(expert_percent)) / 100 * total)
+    share = Fraction(as_percent(expert_percent)) / 100
+    experts = math.floor(share * total)
     return {"expert": experts, "random": total - experts}
+
+
+def as_percent(expert_percent: float) -> str:
+    """Return a percentage as the decimal that one would write, such as 2.5.
+
+    Raises:
+        ValueError: no number from 0 to 100.
+    """
+    try:
+        number = as_number("expert percent", expert_percent)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise ValueError(
+            f"expert percent must be from 0 to 100, got {expert_percent!r:.40}"
+        )
+    return format(Decimal(str(number)).normalize(), "f")
 
 
 # book/benchmark/datasets.md, section "Four integers decide an episode"
@@ -254,6 +273,12 @@ def half_recipe(task: Task, half: str, seed: int) -> dict:
 
 
 # book/benchmark/datasets.md, section "A ledger per half"
+LEDGER = {
+    "recipe": {...: (str, int, float)},
+    "sha256": {...: str},
+}
+
+
 def open_ledger(folder: Path, recipe: dict) -> dict:
     """Return the ledger of a half, new if there is none.
 
@@ -263,16 +288,13 @@ def open_ledger(folder: Path, recipe: dict) -> dict:
     path = folder / "ledger.json"
     if not path.exists():
         return {"recipe": recipe, "sha256": {}}
-    try:
-        ledger = json.loads(path.read_bytes())
-        theirs, _ = dict(ledger["recipe"]), dict(ledger["sha256"])
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is damaged: delete {folder}") from None
+    ledger = read_json(path, LEDGER, f"delete {folder}")
     for key, value in recipe.items():
-        if theirs.get(key) != value:
+        theirs = ledger["recipe"].get(key)
+        if theirs != value:
             raise ValueError(
                 f"{folder} holds episodes made with {key} "
-                f"{theirs.get(key)}, not {value}: choose another --root"
+                f"{theirs}, not {value}: choose another --root"
             )
     return ledger
 
@@ -361,14 +383,15 @@ def average(scores: list[list[np.ndarray]]) -> list[float]:
 # book/benchmark/datasets.md, section "The manifest"
 def data_root(root=None) -> Path:
     """Return where data live: `root`, else $SMORE_LIT_DATA, else ./data."""
-    return Path(root or os.environ.get("SMORE_LIT_DATA") or "data")
+    return as_path(root or os.environ.get("SMORE_LIT_DATA") or "data")
 
 
 def manifest_path(task, size, expert_percent, root=None) -> Path:
     """Return the path of a mixture's manifest; it need not exist."""
-    count_halves(as_task(task), size, expert_percent)
-    percent = format(Decimal(str(expert_percent)).normalize(), "f")
-    return data_root(root) / as_task(task).name / f"{size}-{percent}.json"
+    task = load_task(task)
+    count_episodes(task, size)
+    name = f"{size}-{as_percent(expert_percent)}.json"
+    return data_root(root) / task.name / name
 
 
 def versions(task: Task | None) -> dict[str, str]:
@@ -432,11 +455,9 @@ def make_dataset(
         OSError: a file cannot be written; finished shards are kept.
         RuntimeError: a worker process failed.
     """
-    task = as_task(task)
+    seed, workers = as_whole("seed", seed), check_workers(workers)
+    task = load_task(task)
     path = manifest_path(task, size, expert_percent, root)
-    check_workers(workers)
-    if seed < 0:
-        raise ValueError("seed must not be negative")
     counts = count_halves(task, size, expert_percent)
     ledgers = fill_halves(
         task, path.parent, counts, size, seed, workers, progress
@@ -444,7 +465,7 @@ def make_dataset(
     shards = list_shards(path.parent, counts, SHARD[size], ledgers)
     manifest = {
         "size": size,
-        "expert_percent": float(expert_percent),
+        "expert_percent": as_number("expert percent", expert_percent),
         "seed": seed,
         "versions": versions(task),
     }
@@ -468,6 +489,8 @@ def fill_halves(task, folder, counts, size, seed, workers, progress):
                 missing.append((half, episodes))
     if not missing:
         return ledgers
+    for half in dict(missing):
+        claim_folder(folder / half)
     slots = max(workers, 20)
     total = sum(len(episodes) for _, episodes in missing)
     bar = tqdm(
@@ -539,8 +562,10 @@ def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds NaN or infinity")
-    if np.abs(arrays["actions"]).max() > 1:
-        raise ValueError("actions leave [-1, 1]")
+    if np.abs(arrays["actions"]).max() > 1:  # by rounding, or too far
+        from smore_lit.learning.trajectories import scale_actions
+
+        arrays["actions"] = scale_actions(arrays["actions"])
     achieved = task.phi(arrays["observations"])
     if not np.array_equal(achieved, arrays["achieved_goals"]):
         raise ValueError("achieved_goals are not phi(observations)")
@@ -604,16 +629,14 @@ FILE = re.compile(r"(expert|random|imported)/episodes-\d{6}-\d{6}\.npz")
 LARGEST = 2**26  # bytes of a shard
 
 
-def check_entry(entry: dict, folder: Path, task: Task, steps: int) -> None:
-    """Raise ValueError unless `entry` can describe a shard in `folder`."""
+def check_entry(entry: dict, task: Task, steps: int) -> None:
+    """Raise ValueError unless `entry` can describe a shard."""
     file, half = entry["file"], entry["half"]
     if not FILE.fullmatch(file) or not file.startswith(f"{half}/"):
         raise ValueError(f"names a file that is no shard: {file!r:.80}")
-    if not (folder / file).resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"names a file outside its folder: {file!r:.80}")
     for key in ("episodes", "used", "bytes"):
-        if type(entry[key]) is not int or entry[key] < 1:
-            raise ValueError(f"{file}: {key} must be a positive integer")
+        if entry[key] < 1:
+            raise ValueError(f"{file}: {key} must be 1 or more")
     if entry["used"] > entry["episodes"]:
         raise ValueError(f"{file}: uses more episodes than it holds")
     shapes = shard_shapes(task, entry["episodes"], steps).values()
@@ -626,52 +649,93 @@ def check_entry(entry: dict, folder: Path, task: Task, steps: int) -> None:
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
-def check_manifest(manifest: dict, folder: Path) -> None:
-    """Raise ValueError, KeyError or TypeError unless it can be a manifest."""
+MANIFEST = {
+    "format": object,
+    "task": str,
+    "episodes": {...: int},
+    "horizon": int,
+    "shards": [
+        {
+            "file": str,
+            "half": str,
+            "episodes": int,
+            "used": int,
+            "bytes": int,
+            "sha256": str,
+        }
+    ],
+    "behaviour": {"names": [str], ...: [float]},
+    "published": {...: [float]},
+    "versions": {...: str},
+    "seed": (int, None),
+}
+
+
+def check_manifest(manifest: dict) -> None:
+    """Raise ValueError unless these values can be those of a manifest."""
     if manifest["format"] != 1:
         raise ValueError(f"has the unknown format {manifest['format']!r:.40}")
     task = load_task(manifest["task"])
     steps = manifest["horizon"]
-    if type(steps) is not int or not 1 <= steps <= 10_000:
+    if not 1 <= steps <= 10_000:
         raise ValueError(f"has the impossible horizon {steps!r:.40}")
+    names = manifest["behaviour"]["names"]
+    for table in (manifest["behaviour"], manifest["published"]):
+        if any(len(numbers) != len(names) for numbers in table.values()):
+            raise ValueError(f"has not {len(names)} numbers for each half")
     used = dict.fromkeys(manifest["episodes"], 0)
     for entry in manifest["shards"]:
-        check_entry(entry, folder, task, steps)
-        used[entry["half"]] += entry["used"]
+        check_entry(entry, task, steps)
+        used[entry["half"]] = used.get(entry["half"], 0) + entry["used"]
     if used != manifest["episodes"] or not sum(used.values()):
         raise ValueError(f"promises other episodes than it lists: {used}")
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
+def find_manifest(place) -> Path:
+    """Return the manifest at a path, or the only one of a folder.
+
+    Raises:
+        ValueError: a folder without a manifest, or with several.
+    """
+    path = as_path(place)
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("*.json"))
+    if len(found) != 1:
+        names = ", ".join(each.name for each in found)
+        raise ValueError(f"{path} holds {names or 'no manifest'}: name one")
+    return found[0]
+
+
 def dataset_info(manifest_path) -> dict:
     """Return the checked contents of a manifest; reads no shard.
 
     Raises:
         ValueError: one line naming the file and what is wrong with it.
     """
-    path = Path(manifest_path)
+    path = find_manifest(manifest_path)
     try:
-        with open(path, "rb") as file:
-            data = file.read(2**20 + 1)
-        if len(data) > 2**20:
-            raise ValueError("is too large for a manifest")
-        manifest = json.loads(data)
-        check_manifest(manifest, path.parent)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: is no manifest ({error})") from None
-    except (ValueError, OSError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{path}: {' '.join(str(reason).split())}") from None
+        manifest = read_json(path, MANIFEST, "make the dataset again")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    try:
+        check_manifest(manifest)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: {reason}: make it again") from None
     return manifest
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
 def read_dataset(manifest_path) -> dict[str, np.ndarray]:
-    """Return the mixture that a manifest describes; see `load_dataset`."""
-    manifest = dataset_info(manifest_path)
-    task = load_task(manifest["task"])
-    folder = Path(manifest_path).parent
-    return read_shards(task, folder, manifest)
+    """Return the mixture that a manifest, or its folder, describes.
+
+    See `load_dataset` for what is returned and raised.
+    """
+    path = find_manifest(manifest_path)
+    manifest = dataset_info(path)
+    return read_shards(load_task(manifest["task"]), path.parent, manifest)
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
@@ -697,12 +761,13 @@ def load_dataset(
     Raises:
         ValueError: it does not exist, or anything in it is wrong.
     """
-    task = as_task(task)
+    task = load_task(task)
     path = manifest_path(task, size, expert_percent, root)
     if not path.exists():
         raise ValueError(
             f"no dataset {path}: make it with `smore-lit data make "
-            f"{task.name} --size {size} --expert-percent {expert_percent:g}`"
+            f"{task.name} --size {size} --expert-percent"
+            f" {as_percent(expert_percent)}`"
         )
     return read_dataset(path)
 

@@ -27,8 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_lit.benchmark.tasks import Task, has_egl
-from smore_lit.learning.files import write_atomic
+from smore_lit.benchmark.tasks import Task, has_egl, load_task
+from smore_lit.learning.files import as_path, as_whole, write_atomic
 
 
 # book/benchmark/pictures.md, section "The arm as a drawing"
@@ -120,7 +120,7 @@ def open_camera(task: Task, drawing: bool | None):
 
 # book/benchmark/pictures.md, section "Film it"
 def record(
-    task: Task, act: Callable, seed: int, drawing: bool | None = None
+    task: Task | str, act: Callable, seed: int, drawing: bool | None = None
 ) -> list[np.ndarray]:
     """Film one episode.
 
@@ -136,6 +136,7 @@ def record(
     Raises:
         OSError: a rendered scene was insisted on and cannot be had.
     """
+    task, seed = load_task(task), as_whole("seed", seed)
     env, paint = open_camera(task, drawing)
     state, _ = env.reset(seed=seed)
     frames = [paint(state["achieved_goal"], state["desired_goal"])]
@@ -166,8 +167,8 @@ def save_gif(frames: list[np.ndarray], path, fps: int = 25) -> Path:
         buffer, "GIF", save_all=True, append_images=images[1:],
         duration=round(1000 / fps), loop=0,
     )
-    write_atomic(Path(path), buffer.getvalue())
-    return Path(path)
+    write_atomic(path, buffer.getvalue())
+    return as_path(path)
 
 
 # book/benchmark/pictures.md, section "Save it"
@@ -189,5 +190,5 @@ def save_mp4(frames: list[np.ndarray], path, fps: int = 25) -> Path:
     data = imageio.v2.mimwrite(
         imageio.RETURN_BYTES, frames, format="mp4", fps=fps
     )
-    write_atomic(Path(path), data)
-    return Path(path)
+    write_atomic(path, data)
+    return as_path(path)

@@ -62,12 +62,13 @@ import contextlib
 import ctypes.util
 import functools
 import io
-import math
 import os
 import re
 import textwrap
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+
+from smore_lit.learning.files import as_number
 
 
 # book/benchmark/tasks.md, section "What a task is"
@@ -504,17 +505,18 @@ def with_noise(task: Task, sigma: float) -> Task:
 
     Source: the noisy FetchReach of Ma et al. 2022.
     """
-    if not (math.isfinite(sigma) and sigma >= 0):
+    sigma = as_number("noise", sigma)
+    if sigma < 0:
         raise ValueError(f"noise must be 0 or more, got {sigma}")
     if sigma == 0:
         return task
-    name = f"{task.base}{NOISE_MARK}{float(sigma)!r}"
-    return replace(task, name=name, action_noise=float(sigma))
+    name = f"{task.base}{NOISE_MARK}{sigma!r}"
+    return replace(task, name=name, action_noise=sigma)
 
 
 # book/benchmark/tasks.md, section "All of them"
-def load_task(name: str) -> Task:
-    """Return the task called `name`.
+def load_task(name: str | Task) -> Task:
+    """Return the task called `name`; a `Task` is returned as it is.
 
     Args:
         name: one of the keys of `TASKS`, with "-noise" and a standard
@@ -526,7 +528,9 @@ def load_task(name: str) -> Task:
     Raises:
         ValueError: no task has that name.
     """
-    base, mark, noise = name.partition(NOISE_MARK)
+    if hasattr(name, "make"):
+        return name
+    base, mark, noise = str(name).partition(NOISE_MARK)
     if base not in TASKS:
         known = ", ".join(TASKS)
         raise ValueError(f"unknown task {name!r}; known: {known}")

@@ -10,6 +10,7 @@ __all__ = [
     "AgentConfig",
     "PRESETS",
     "make_config",
+    "as_setting",
     "Sizes",
     "Losses",
     "Agent",
@@ -39,6 +40,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from smore_lit.learning.files import as_number, as_plain, as_whole
 from smore_lit.learning.networks import initialise
 from smore_lit.learning.scaling import Scaler
 from smore_lit.learning.trajectories import Batch
@@ -127,17 +129,26 @@ def make_config(
             raise ValueError(
                 f"{agent.name} has no setting {name!r}; known: {names}"
             )
-        kind = type(known[name].default)
-        if kind is float and type(value) is int:
-            value = float(value)
-        if kind is tuple and isinstance(value, list):
-            value = tuple(value)
-        parts = value if type(value) is tuple else ()
-        if type(value) is not kind or any(type(v) is not int for v in parts):
-            due = "a list of whole numbers" if kind is tuple else kind.__name__
-            raise ValueError(f"{name} must be {due}, got {value!r}")
-        values[name] = value
+        values[name] = as_setting(name, value, type(known[name].default))
     return agent.config(**values)
+
+
+def as_setting(name: str, value: Any, kind: type) -> Any:
+    """Return `value` as a setting of this type; ValueError if it is none."""
+    found = as_plain(value)
+    try:
+        if kind is float:
+            return as_number(name, found)
+        if kind is int:
+            return as_whole(name, found, None)
+        if kind is tuple and type(found) in (list, tuple):
+            return tuple(as_whole(name, part, None) for part in found)
+        if type(found) is kind:
+            return found
+    except ValueError:
+        pass
+    due = "a list of whole numbers" if kind is tuple else kind.__name__
+    raise ValueError(f"{name} must be {due}, got {value!r:.80}")
 
 
 # book/learning/agent.md, section "The protocol"

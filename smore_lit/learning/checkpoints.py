@@ -17,6 +17,7 @@ __all__ = [
     "last_line",
     "Policy",
     "load_policy",
+    "DESCRIPTION",
     "save_policy",
 ]
 
@@ -43,7 +44,12 @@ from smore_lit.learning.agent import (
     find_agent,
     make_config,
 )
-from smore_lit.learning.files import write_atomic
+from smore_lit.learning.files import (
+    as_path,
+    as_plain,
+    check_shape,
+    write_atomic,
+)
 from smore_lit.learning.scaling import Scaler
 
 
@@ -146,7 +152,8 @@ def read_checkpoint(path: Path | str) -> dict:
         OSError: no such file, or one that cannot be read.
     """
     try:
-        size = check_archive(Path(path))
+        path = as_path(path)
+        size = check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
         held = sum(t.numel() * t.element_size() for t in find_tensors(content))
         if held > size:
@@ -164,6 +171,8 @@ def read_checkpoint(path: Path | str) -> dict:
         raise ValueError(
             f"{path} is not a {FORMAT!r}: was it made by this package?"
         )
+    if not isinstance(content.get("description"), dict):
+        raise ValueError(f"{path} has no description: train again")
     return content
 
 
@@ -282,7 +291,7 @@ class Policy:
         Raises:
             ValueError: `seed` was not trained.
         """
-        seed = self.seeds[0] if seed is None else seed
+        seed = self.seeds[0] if seed is None else as_plain(seed)
         if seed not in self.seeds:
             raise ValueError(
                 f"seed {seed} was not trained; trained: {self.seeds}"
@@ -308,7 +317,7 @@ def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
         ValueError: not a checkpoint, or one that does not fit its agent.
         OSError: no such file, or one that cannot be read.
     """
-    path = Path(path)
+    path = as_path(path)
     path = path / "checkpoint.pt" if path.is_dir() else path
     content = read_checkpoint(path)
     try:
@@ -322,7 +331,11 @@ def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
 
 
 # book/learning/checkpoints.md, section "A policy to act with"
+DESCRIPTION = {"algorithm": str, "config": {}, "sizes": [int], "seeds": [int]}
+
+
 def _build(description: dict, saved: dict, agent) -> Policy:
+    check_shape(description, DESCRIPTION)
     agent = find_agent(agent or description["algorithm"])
     config = make_config(agent, **description["config"])
     sizes, seeds = Sizes(*description["sizes"]), tuple(description["seeds"])

@@ -10,8 +10,10 @@ __all__ = [
     "score_episodes",
     "episode_seed",
     "evaluate",
+    "as_seeds",
     "count_slots",
     "interval",
+    "possible",
 ]
 
 
@@ -20,6 +22,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+import smore_lit
+from smore_lit.learning.files import as_plain, as_whole
 from smore_lit.learning.rollouts import Rollouts
 
 
@@ -86,7 +90,7 @@ def evaluate(
     """Play `episodes` episodes with the policy of every training seed.
 
     Args:
-        task: gives make(), horizon, threshold and distance().
+        task: gives make(), horizon, threshold and distance(); or its name.
         act: maps observations (N, B, O) and goals (N, B, G) to actions
             (N, B, A), all seeds at once.
         seeds: the N training seeds.
@@ -104,7 +108,10 @@ def evaluate(
         ValueError: fewer than one episode or seed, or actions of another
             shape.
     """
-    if episodes < 1 or not len(seeds):
+    task, seeds = smore_lit.load_task(task), as_seeds(seeds)
+    episodes = as_whole("episodes", episodes, None)
+    seed = as_whole("seed", seed)
+    if episodes < 1 or not seeds:
         raise ValueError("evaluation needs at least one episode and one seed")
     if rollouts is None:
         slots = count_slots(len(seeds), episodes)
@@ -121,6 +128,18 @@ def evaluate(
 
 
 # book/learning/evaluation.md, section "The same episodes for everybody"
+def as_seeds(seeds: Sequence[int]) -> list[int]:
+    """Return training seeds as integers of Python.
+
+    Raises:
+        ValueError: no list of seeds.
+    """
+    found = as_plain(seeds)
+    if not isinstance(found, list | tuple | range):
+        raise ValueError(f"seeds must be a list of them, got {seeds!r:.80}")
+    return [as_whole("a seed", seed) for seed in found]
+
+
 def count_slots(seeds: int, episodes: int, about: int = 20) -> int:
     """Return how many environments to hold: whole seeds, near `about`."""
     return seeds * min(episodes, max(1, about // seeds))
@@ -144,12 +163,18 @@ def _play(task, act, rollouts, starts, seeds) -> np.ndarray:
 
 
 # book/learning/evaluation.md, section "A mean over seeds and its interval"
-def interval(values: Sequence[float], level: float = 0.95) -> dict[str, float]:
+def interval(
+    values: Sequence[float],
+    level: float = 0.95,
+    within: tuple[float, float] = (-np.inf, np.inf),
+) -> dict[str, float]:
     """Return mean, standard deviation and Student-t interval over seeds.
 
     Args:
         values: one number per seed, (N,).
         level: coverage of the interval.
+        within: the range of possible values, see `possible`; what the
+            interval has beyond it is cut off.
 
     Returns:
         mean, std (with N - 1), low, high; the last three NaN when N = 1.
@@ -167,4 +192,23 @@ def interval(values: Sequence[float], level: float = 0.95) -> dict[str, float]:
         return dict(mean=mean, std=np.nan, low=np.nan, high=np.nan)
     std = float(values.std(ddof=1))
     half = float(stats.t.ppf(0.5 + level / 2, count - 1)) * std / count**0.5
-    return dict(mean=mean, std=std, low=mean - half, high=mean + half)
+    low, high = max(mean - half, within[0]), min(mean + half, within[1])
+    return dict(mean=mean, std=std, low=min(low, mean), high=max(high, mean))
+
+
+# book/learning/evaluation.md, section "A mean over seeds and its interval"
+def possible(name: str, horizon: int) -> tuple[float, float]:
+    r"""Return the least and the largest value that a metric can have.
+
+    Args:
+        name: one of METRICS.
+        horizon: T, steps per episode.
+
+    Returns:
+        0 and $\sum_{t=1}^T \gamma^{t-1}$ for returns, 0 and 1 for success,
+        1 and T + 1 for first_hit, 0 and infinity for final_distance.
+    """
+    if name in DISCOUNTS:
+        return 0.0, float(sum(DISCOUNTS[name] ** t for t in range(horizon)))
+    tops = {"success": 1.0, "first_hit": horizon + 1.0}
+    return float(name == "first_hit"), tops.get(name, np.inf)

@@ -32,6 +32,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from smore_lit.learning.files import as_whole
+
 
 # book/learning/rollouts.md, section "Several worlds in one process"
 KEYS = ("observation", "achieved_goal", "desired_goal")
@@ -233,15 +235,15 @@ class Pool:
 
 
 # book/learning/rollouts.md, section "The pool"
-def check_workers(workers: int) -> None:
-    """Raise ValueError unless this process may start `workers` processes."""
-    if workers < 0:
-        raise ValueError(f"workers must be at least 0, got {workers}")
+def check_workers(workers: int) -> int:
+    """Return `workers`; ValueError unless this process may start so many."""
+    workers = as_whole("workers", workers)
     if workers and multiprocessing.current_process().daemon:
         raise ValueError(
             "a process of multiprocessing.Pool may start no workers of its"
             " own: pass workers=0"
         )
+    return workers
 
 
 class Rollouts:
@@ -259,9 +261,8 @@ class Rollouts:
     """
 
     def __init__(self, make: Callable, slots: int, workers: int = 2):
-        check_workers(workers)
-        if slots < 1:
-            raise ValueError(f"slots must be at least 1, got {slots}")
+        slots = as_whole("slots", slots, 1)
+        workers = check_workers(workers)
         self.slots, self.playing = slots, 0
         if workers == 0:
             self._worlds = Local(make, slots)
@@ -319,7 +320,7 @@ class Rollouts:
 # book/learning/rollouts.md, section "The pool"
 def check_seeds(seeds: Sequence[int], slots: int) -> list[int]:
     """Return `seeds` as a list; raise ValueError unless they fit."""
-    seeds = [int(seed) for seed in seeds]
+    seeds = [as_whole("a seed", seed, None) for seed in seeds]
     if not 1 <= len(seeds) <= slots:
         raise ValueError(
             f"got {len(seeds)} seeds for {slots} slots: "

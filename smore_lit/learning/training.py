@@ -26,11 +26,13 @@ __all__ = [
     "finish",
     "SCORE_COLUMNS",
     "score_rows",
-    "parse_score",
+    "read_scores",
     "setting_of",
     "versions",
     "summarise",
     "write_summary",
+    "SCORE",
+    "SUMMARY",
     "read_summary",
     "count_flops",
 ]
@@ -58,6 +60,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+import smore_lit
+
 
 # book/learning/training.md, section "Train, stop, and go on to the same bits"
 from smore_lit.learning.agent import (
@@ -83,8 +87,22 @@ from smore_lit.learning.evaluation import (
     count_slots,
     evaluate,
     interval,
+    possible,
 )
-from smore_lit.learning.files import Table, read_table, sweep, write_atomic
+
+
+# book/learning/training.md, section "Train, stop, and go on to the same bits"
+from smore_lit.learning.files import (
+    Table,
+    as_path,
+    as_plain,
+    as_whole,
+    claim_folder,
+    read_json,
+    read_table,
+    sweep,
+    write_atomic,
+)
 from smore_lit.learning.rollouts import Rollouts, check_workers
 from smore_lit.learning.scaling import Scaler, fit_scaler
 from smore_lit.learning.trajectories import (
@@ -92,6 +110,7 @@ from smore_lit.learning.trajectories import (
     Batch,
     Sampler,
     Trajectories,
+    as_trajectories,
     draw_uniforms,
 )
 
@@ -116,14 +135,14 @@ class Plan:
     compile: bool = False  # fuse the losses with a C++ compiler
 
     def __post_init__(self):
-        counts = dataclasses.asdict(self)
-        if type(counts.pop("compile")) is not bool:
+        values = dataclasses.asdict(self)
+        compiled = as_plain(values.pop("compile"))
+        if type(compiled) is not bool:
             raise ValueError(f"compile must be a bool, got {self.compile!r}")
-        for name, value in counts.items():
+        object.__setattr__(self, "compile", compiled)
+        for name, value in values.items():
             least = 0 if name in ("seed", "eval_seed") else 1
-            if type(value) is not int or value < least:
-                due = f"a whole number, {least} or more"
-                raise ValueError(f"{name} must be {due}, got {value!r}")
+            object.__setattr__(self, name, as_whole(name, value, least))
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
@@ -286,17 +305,19 @@ def choose_sampler(
 # book/learning/training.md, section "Starting a run, or finding one"
 def _claim(run: Run) -> None:
     folder, wanted = run.directory, run.description
-    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "summary.json").exists():
+        claim_folder(folder)
     sweep(folder)
     path = folder / "config.json"
     if path.exists():
-        _compare(folder, _read_json(path), wanted)
+        found = read_json(path, {}, "delete it or choose another folder")
+        _compare(folder, found, wanted)
     else:
         write_atomic(path, json.dumps(wanted, indent=2) + "\n")
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         content = read_checkpoint(checkpoint)
-        _compare(folder, content.get("description") or {}, wanted)
+        _compare(folder, content["description"], wanted)
         restore(content, run.state, run.generators)
 
 
@@ -307,16 +328,6 @@ def _compare(folder: Path, found: dict, wanted: dict) -> None:
             f"{folder} holds another run (differs in {', '.join(keys)}):"
             " choose another folder or delete it"
         )
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged: choose another folder")
-    return found
 
 
 # book/learning/training.md, section "The loop"
@@ -405,7 +416,7 @@ def hold_signals() -> Iterator[list[int]]:
 
 # book/learning/training.md, section "The loop"
 def train(
-    trajectories: Trajectories,
+    trajectories: Trajectories | dict,
     algorithm: str | Agent = "smore",
     task=None,
     out: Path | str | None = None,
@@ -419,11 +430,12 @@ def train(
     """Train an agent on recorded episodes, all seeds together.
 
     Args:
-        trajectories: the data.
+        trajectories: the data, or a dictionary of arrays or the path of a
+            dataset, as `as_trajectories` takes them.
         algorithm: name of an agent, or an `Agent` of your own.
-        task: where to evaluate; None trains without evaluation and, as no
-            threshold is known then, draws goals by hindsight and by exact
-            hits only.
+        task: where to evaluate, a task or its name; None trains without
+            evaluation and, as no threshold is known then, draws goals by
+            hindsight and by exact hits only.
         out: folder for config.json, metrics.csv, scores.csv, checkpoint.pt
             and summary.json; a finished run there is returned at once, an
             interrupted one goes on to the same bits (on CPU).
@@ -443,17 +455,18 @@ def train(
         OSError: `out` cannot be written.
         FloatingPointError: a loss became NaN or infinite.
     """
-    if task is not None:
-        check_workers(workers)
+    workers = check_workers(workers) if task is not None else 0
     agent = find_agent(algorithm)
     device = choose_device(device)
-    directory = None if out is None else Path(out)
+    directory = None if out is None else as_path(out)
     config = make_config(agent, preset, **(settings or {}))
     try:
         plan = Plan(**plan)
     except TypeError as error:
         raise ValueError(f"unknown option of training: {error}") from None
-    run = start_run(trajectories, agent, config, plan, task, directory, device)
+    task = None if task is None else smore_lit.load_task(task)
+    data = as_trajectories(trajectories)
+    run = start_run(data, agent, config, plan, task, directory, device)
     with Log(run, workers) as log:
         _loop(run, log, progress)
     return run
@@ -504,7 +517,7 @@ class Log:
         if run.directory is not None and run.task is not None:
             path = run.directory / "scores.csv"
             self.table = Table(path, SCORE_COLUMNS, self.start)
-            run.scores += [parse_score(row) for row in read_table(path)]
+            run.scores += read_scores(path)
 
     def measure(self, measured: dict[str, torch.Tensor]) -> None:
         """Append one row per seed to metrics.csv."""
@@ -604,11 +617,25 @@ def score_rows(run: Run, scores: dict[str, np.ndarray]) -> list[dict]:
     ]
 
 
-def parse_score(row: dict[str, str]) -> dict:
-    """Turn the text of a row of scores.csv back into its values."""
+def read_scores(path: Path) -> list[dict]:
+    """Read the rows of scores.csv, numbers as numbers.
+
+    Raises:
+        ValueError: a cell that is no finite number.
+    """
     kinds = dict.fromkeys(METRICS, float)
     kinds |= dict.fromkeys(("seed", "updates", "episodes"), int)
-    return {name: kinds.get(name, str)(value) for name, value in row.items()}
+    rows = read_table(path)
+    for row in rows:
+        for name in kinds:
+            try:
+                row[name] = kinds[name](row[name])
+                fine = math.isfinite(row[name])
+            except ValueError:
+                fine = False
+            if not fine:
+                raise ValueError(f"{path} has no number {name}: delete it")
+    return rows
 
 
 # book/learning/training.md, section "What a run writes"
@@ -657,7 +684,14 @@ def summarise(
         "seeds": list(run.seeds),
         "updates": run.state.updates,
         "episodes": run.plan.eval_episodes,
-        "scores": {n: interval([r[n] for r in last]) for n in METRICS if last},
+        "scores": {
+            name: interval(
+                [row[name] for row in last],
+                within=possible(name, run.task.horizon),
+            )
+            for name in METRICS
+            if last
+        },
         "wall_seconds": seconds,
         "updates_per_second": updates / training if updates else None,
         "gflop_per_update": count_flops(run) / 1e9,
@@ -676,16 +710,33 @@ def write_summary(path: Path, summary: dict) -> None:
     write_atomic(path, content + "\n")
 
 
+SCORE = {"mean": float, **dict.fromkeys(("std", "low", "high"), (float, None))}
+SUMMARY = {
+    "task": (str, None),
+    "algorithm": str,
+    "setting": str,
+    "seeds": [int],
+    "updates": int,
+    "episodes": int,
+    "scores": {...: SCORE},
+    "wall_seconds": float,
+    "updates_per_second": (float, None),
+    "gflop_per_update": float,
+    "versions": str,
+}
+
+
 def read_summary(path: Path) -> dict:
-    """Read a summary that `write_summary` wrote; null becomes NaN."""
-    try:
-        summary = json.loads(path.read_bytes())
-        scores = {
-            name: {k: math.nan if v is None else v for k, v in score.items()}
-            for name, score in summary["scores"].items()
-        }
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise ValueError(f"{path} is damaged: delete it") from None
+    """Read a summary that `write_summary` wrote; null becomes NaN.
+
+    Raises:
+        ValueError: it lacks something, or holds what it cannot hold.
+    """
+    summary = read_json(path, SUMMARY, "delete it, it is written again")
+    scores = {
+        name: {k: math.nan if v is None else v for k, v in score.items()}
+        for name, score in summary["scores"].items()
+    }
     return summary | {"scores": scores}
 
 
