@@ -422,9 +422,11 @@ def _minimise(terms: Callable, size: int, limit: int = 1000) -> ndarray:
 def _inside(mdp: GoalMDP, score: ndarray, edge: float) -> ndarray:
     """Return the score raised until rounding keeps y at most `edge`."""
     spare = np.finfo(float).eps
-    while (state_difference(mdp, score) > edge).any():
+    while spare < 1e-3:
+        if (state_difference(mdp, score) <= edge).all():
+            return score
         score, spare = score + spare / (1 - mdp.gamma), 2 * spare
-    return score
+    raise ValueError("rounding keeps the score out of the conjugate's domain")
 
 
 def _minimise_tv(

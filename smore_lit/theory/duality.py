@@ -312,7 +312,7 @@ def _score_inside(
 ) -> ndarray:
     """Return the score of y, pulled in where rounding leaves the domain."""
     wanted, spare = y, np.finfo(float).eps
-    while True:
+    while spare < 1e-3:
         score = solve_score(mdp, policy, wanted)
         found = bellman_difference(mdp, policy, score)
         if ((low <= found) & (found <= high)).all():
@@ -320,6 +320,7 @@ def _score_inside(
         wanted = np.where(found > high, np.minimum(y, high - spare), wanted)
         wanted = np.where(found < low, np.maximum(y, low + spare), wanted)
         spare *= 2
+    raise ValueError("rounding keeps the score out of the conjugate's domain")
 
 
 # book/theory/duality.md, section "Find the minimiser from scratch"
@@ -445,13 +446,15 @@ def best_response(mdp: GoalMDP, reward: ndarray) -> tuple[float, ndarray]:
         a deterministic policy (S, G, A) that has it, by policy iteration.
     """
     check_joint(mdp, reward, "reward")
-    choices = np.eye(mdp.actions)
+    choices, last = np.eye(mdp.actions), -math.inf
     policy = choices[reward.argmax(axis=1)]
     while True:
         score = solve_score(mdp, policy, -reward)
         held = np.einsum("sga,sag->sg", policy, score)
         edge = 1e-12 * (1 + np.abs(held).max())
         better = score.max(axis=1) > held + edge
+        better &= held.sum() > last  # rounding must not send it in circles
+        last = held.sum()
         if not better.any():
             return float((occupancy(mdp, policy) * reward).sum()), policy
         greedy = choices[score.argmax(axis=1)]
