@@ -11,6 +11,7 @@ __all__ = [
     "clamped_conjugate",
     "action_free_objective",
     "reachable_support",
+    "TIGHT",
     "flow_matrix",
     "Matching",
     "solve_matching",
@@ -103,6 +104,17 @@ def clamped_conjugate(
 
 
 # book/theory/action_free.md, section "The dual, one transition at a time"
+def _excess(
+    divergence: FDivergence, y: ndarray, floor: ndarray, share: ndarray
+) -> ndarray:
+    """Return the clamped conjugate less `share` times y, free of y where
+    both are equal and the clamp holds."""
+    edge = (floor - share) * y - _map(divergence.generator, floor)
+    inside = _map(divergence.ratio, y) > floor
+    above = _map(divergence.nonnegative_conjugate, y) - share * y
+    return np.where(inside, above, edge)
+
+
 def _floor(
     rho: ndarray,
     q: ndarray,
@@ -147,11 +159,11 @@ def action_free_objective(
     m, y = mix(beta, q, rho), state_difference(mdp, score)
     if (y[m == 0] > divergence.domain[1]).any():
         return np.inf
-    conjugate = clamped_conjugate(divergence, np.where(m > 0, y, 0), low)
+    share = ratio_floor(beta, q, rho)
+    excess = _excess(divergence, np.where(m > 0, y, 0), low, share)
     start = np.outer(mdp.start, mdp.goal_law)
     first = beta * (1 - mdp.gamma) * (start * score).sum()
-    total = first + (m * conjugate).sum() - (1 - beta) * (rho * y).sum()
-    return float(total)
+    return float(first + (m * excess).sum())
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -169,7 +181,7 @@ def reachable_support(mdp: GoalMDP, allowed: ndarray) -> ndarray:
         ValueError: some start cannot be kept inside.
     """
     allowed = np.array(allowed, dtype=bool)
-    leads = (mdp.transitions > 0).astype(float)
+    leads = (mdp.gamma * mdp.transitions > 0).astype(float)
     while True:
         dead = ~allowed.any(axis=1)
         risky = np.einsum("sat,tg->sag", leads, dead) > 0
@@ -206,6 +218,17 @@ def _cost(divergence: FDivergence, d: ndarray, parts: tuple) -> tuple:
     return value.sum(), first, second
 
 
+def _solve_or_tell(matrix: ndarray, right: ndarray) -> ndarray:
+    """Return the solution of a linear system, ValueError if there is none."""
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "the masses of q and rho lie too far apart for Newton's method:"
+            f" {error}"
+        ) from None
+
+
 def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: tuple
 ) -> ndarray:
@@ -216,26 +239,44 @@ def _barrier(
             value, first, second = _cost(divergence, d, parts)
             gradient, weight = first - mu / d, second + mu / d**2
             gain = flow / weight
-            price = np.linalg.solve(gain @ flow.T, -gain @ gradient)
+            price = _solve_or_tell(gain @ flow.T, -gain @ gradient)
             step = -(gradient + flow.T @ price) / weight
             drop = -gradient @ step
             if drop <= 1e-3 * mu:
                 break
             size = min(1.0, 0.99 / max(-(step / d).min(), 1e-300))
             value -= mu * np.log(d).sum()
+            noise = 1e-15 * (1 + abs(value))
             while size > 1e-10:
                 trial = d + size * step
                 other = _cost(divergence, trial, parts)[0]
                 other -= mu * np.log(trial).sum()
-                if other <= value - 0.1 * size * drop:
+                if other <= value - 0.1 * size * drop + noise:
                     break
                 size /= 2
-            d = d + size * step
+            else:
+                break
+            d = trial
         mu /= 5
+    rent = first + flow.T @ price  # no d of this mass gains more than left
+    left = rent @ d + max(0.0, -rent.min()) * d.sum()
+    if not left <= 1e-6 * max(1.0, abs(value)):
+        raise ValueError(
+            f"the barrier for {divergence.name} stopped {left:.0e} from the"
+            f" optimum: the masses, {parts[0].min():.0e} and up, lie too far"
+            " apart for it"
+        )
     return d
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+TIGHT = {  # the defaults, 1e-7, grow by 1 / (1 - gamma)
+    "presolve": False,
+    "primal_feasibility_tolerance": 1e-10,
+    "dual_feasibility_tolerance": 1e-10,
+}
+
+
 def flow_matrix(mdp: GoalMDP) -> ndarray:
     """Return the matrix of the map from S to y for one goal, (S, S A)."""
     size = mdp.states * mdp.actions
@@ -260,6 +301,7 @@ def _match_tv(mdp: GoalMDP, q: ndarray) -> ndarray:
         A_eq=hstack([flow, 0 * flow]),
         b_eq=start.ravel(),
         method="highs",
+        options=TIGHT,
     )
     if found.status:
         raise ValueError(f"the linear program failed: {found.message}")
@@ -333,44 +375,60 @@ def _terms(
 
     def terms(score: ndarray) -> tuple:
         y = score @ flow
-        conjugate = clamped_conjugate(divergence, y, floor)
-        if not np.isfinite(conjugate).all():
+        excess = _excess(divergence, y, floor, data / m)
+        if not np.isfinite(excess).all():
             return np.inf, None, None
         w = clamped_ratio(divergence, y, floor)
         inside = w > floor
         x = torch.as_tensor(np.where(inside, w, 1.0)).requires_grad_()
         (bend,) = torch.autograd.grad(divergence.derivative(x).sum(), x)
         curve = np.where(inside, m / bend.numpy(), 0.0)
-        value = start @ score + m @ conjugate - data @ y
+        value = start @ score + m @ excess
         return value, start + flow @ (m * w - data), flow * curve @ flow.T
 
     return terms
 
 
 def _minimise(terms: Callable, size: int, limit: int = 1000) -> ndarray:
-    """Return the minimiser of a convex function by damped Newton steps."""
-    score, lift = np.zeros(size), 1.0
+    """Return the minimiser of a convex function by damped Newton steps.
+
+    Raises:
+        ValueError: it has not converged.
+    """
+    score, lift, stalled = np.zeros(size), 1.0, 0
     value, slope, bend = terms(score)
     for _ in range(limit):
         steep = np.abs(slope).max()
         ridge = max(lift * steep, 1e-13 * np.trace(bend))
-        if steep <= 1e-15 or lift > 1e30:
-            break
-        step = -np.linalg.solve(bend + ridge * np.eye(size), slope)
-        trial = terms(score + step)
+        if steep <= 1e-15 or stalled == 5:
+            return score
+        step = -_solve_or_tell(bend + ridge * np.eye(size), slope)
+        trial, drop = terms(score + step), -slope @ step
         noise = 1e-14 * max(abs(value), 1e-3)
-        better = trial[0] <= value + 1e-4 * slope @ step
-        if not better and abs(trial[0] - value) <= noise:
+        better = trial[0] <= value - 1e-4 * drop
+        if abs(trial[0] - value) <= noise and drop <= noise:
             better = np.abs(trial[1]).max() <= 0.5 * steep
-            if not better and -slope @ step <= noise:
-                break
+            stalled = 0 if better else stalled + 1
         if better:
             score, (value, slope, bend) = score + step, trial
-        lift = max(lift / 10, 1e-6) if better else 8 * lift
-    return score
+        lift = max(lift / 10, 1e-6) if better else min(8 * lift, 1e30)
+    raise ValueError(
+        f"Newton's method on the action-free dual stopped after {limit} steps"
+        f" with its flow violated by {steep:.1e}"
+    )
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+def _inside(mdp: GoalMDP, score: ndarray, edge: float) -> ndarray:
+    """Return the score raised until rounding keeps y at most `edge`."""
+    spare = np.finfo(float).eps
+    while spare < 1e-3:
+        if (state_difference(mdp, score) <= edge).all():
+            return score
+        score, spare = score + spare / (1 - mdp.gamma), 2 * spare
+    raise ValueError("rounding keeps the score out of the conjugate's domain")
+
+
 def _minimise_tv(
     mdp: GoalMDP, m: ndarray, data: ndarray, floor: ndarray
 ) -> tuple[ndarray, ndarray]:
@@ -393,6 +451,7 @@ def _minimise_tv(
         b_ub=np.concatenate([zero, (1 - low) / 2, zero + 0.5]),
         bounds=(None, None),
         method="highs",
+        options=TIGHT,
     )
     if found.status:
         raise ValueError(f"the linear program failed: {found.message}")
@@ -400,9 +459,44 @@ def _minimise_tv(
     upper, lower, edge = -found.ineqlin.marginals.reshape(3, -1)
     mixture = (upper + low * lower + edge).reshape(shape)
     score = found.x[: linear.size].reshape(shape[:2]).T
-    top = state_difference(mdp, score).max()
-    score = score * min(1.0, 0.5 / max(top, 0.5) * (1 - 1e-12))
-    return score, np.moveaxis(mixture, 0, -1)
+    return _inside(mdp, score, 0.5), np.moveaxis(mixture, 0, -1)
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+def _way_out(flow: ndarray, rows: ndarray, idle: ndarray) -> ndarray:
+    """Return the least score (S,), 0 on `rows`, with y <= -1 on `idle`."""
+    move, ahead = np.zeros(len(rows)), flow[~rows][:, idle].T
+    one, edge = np.eye(ahead.shape[1]), np.ones((ahead.shape[1], 1))
+    found = linprog(
+        np.append(0 * edge, 1.0),
+        A_ub=np.block([[ahead, ahead[:, :1] * 0], [one, -edge], [-one, -edge]]),
+        b_ub=np.append(-np.ones(len(ahead)), np.zeros(2 * len(one))),
+        bounds=(None, None),
+        method="highs",
+        options=TIGHT,
+    )
+    if found.status:
+        raise ValueError(f"the linear program failed: {found.message}")
+    move[~rows] = found.x[:-1]
+    return move
+
+
+def _leave(
+    divergence: FDivergence,
+    score: ndarray,
+    move: ndarray,
+    flow: ndarray,
+    parts: tuple,
+) -> ndarray:
+    """Return the score moved until its terms are within 1e-13 of least."""
+    m, data, floor = parts
+    least = -m * _map(divergence.generator, floor)
+    for size in 10.0 ** np.arange(15):
+        y = (score + size * move) @ flow
+        terms = m * _excess(divergence, y, floor, data / m)
+        if (terms - least).sum() <= 1e-13:
+            break
+    return score + size * move
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -419,17 +513,36 @@ def _solve_smooth(
             f"q and rho leave holes, which {divergence.name} lets policies"
             " visit: use a soft q, or data that cover everything"
         )
-    reachable_support(mdp, m > 0)
-    share, score = 1 - data.sum(), np.zeros((mdp.states, mdp.goals))
+    support, share = reachable_support(mdp, m > 0), 1 - data.sum()
+    if (floor < data / np.where(m > 0, m, 1)).any():  # d may be negative
+        support = m > 0
     start = share * (1 - mdp.gamma) * np.outer(mdp.start, mdp.goal_law)
-    flow = flow_matrix(mdp)
+    score, flow = np.zeros((mdp.states, mdp.goals)), flow_matrix(mdp)
     for g in range(mdp.goals):
-        on = m[:, :, g].ravel() > 0
-        parts = tuple(t[:, :, g].ravel()[on] for t in (m, data, floor))
-        terms = _terms(divergence, flow[:, on], start[:, g], parts)
-        score[:, g] = _minimise(terms, mdp.states)
+        base, on = m[:, :, g].ravel() > 0, support[:, :, g].ravel()
+        rows, idle = support[:, :, g].any(axis=1), base & ~on
+        flat = [t[:, :, g].ravel() for t in (m, data, floor)]
+        if on.any():
+            parts, first = [t[on] for t in flat], start[rows, g]
+            terms = _terms(divergence, flow[rows][:, on], first, parts)
+            score[rows, g] = _minimise(terms, rows.sum())
+        if idle.any():
+            move, parts = _way_out(flow, rows, idle), [t[idle] for t in flat]
+            score[:, g] = _leave(
+                divergence, score[:, g], move, flow[:, idle], parts
+            )
+    score = _inside(mdp, score, divergence.domain[1])
     y = np.where(m > 0, state_difference(mdp, score), 0)
-    return score, m * clamped_ratio(divergence, y, floor)
+    ratio = clamped_ratio(divergence, y, floor)
+    mixture = m * np.where(support, ratio, floor)
+    left = start + flow @ _columns(mixture - data).T
+    if not np.abs(left).max() <= 1e-7:
+        raise ValueError(
+            f"the score of {divergence.name} violates the flow by"
+            f" {np.abs(left).max():.0e}: the masses of q and rho lie too far"
+            " apart for its rounding"
+        )
+    return score, mixture
 
 
 # book/theory/action_free.md, section "Two programs for one number"
