@@ -114,8 +114,7 @@ def test_worked_by_hand():
         torch.zeros(1, 2, 1),
         torch.zeros(1, 2, 1),
         *torch.zeros(2, 1, 2),
-        torch.zeros(1, 2, 1),
-        torch.zeros(1, 2, 1),
+        *torch.zeros(4, 1, 2, 1),
         torch.zeros(1, 2, 0),
     )
     fit, error = fit_of(policy, batch, "square")
