@@ -2,11 +2,13 @@
 
     python benchmarks/goal_scale.py [--gather] [--data DIR] [SCALE:METHOD ...]
 
-Each run is `smore-lit train FetchPick --algo METHOD --size cpu --compile`
-with two seeds and 4,000 updates; SCALE says how goals are standardised:
-"pooled" as the package does it, "achieved" by the goals of the data alone,
-"desired" by those that were asked for alone. Data come from data/ or DIR,
-runs go to runs/, finished runs are not run again, interrupted ones go on.
+Each run trains METHOD on FetchPick with the settings of `smore-lit train`,
+but for batches of 256, two seeds and 4,000 updates, on the first 300 expert
+and the first 2,700 random episodes of the size "cpu". SCALE says how goals
+are standardised: "pooled" as the package does it, "achieved" by the goals of
+the data alone, "desired" by those that were asked for alone. Data come from
+data/ or DIR, runs go to runs/, finished runs are not run again, interrupted
+ones go on.
 Scores of the runs that are finished are gathered in results/goal_scale.csv;
 results/goal_scale_inputs.csv says where the two kinds of goals of FetchPick
 lie on each scale.
@@ -18,7 +20,7 @@ from pathlib import Path
 import torch
 from gathering import ROOT, write_results
 
-from smore_lit.benchmark.datasets import load_dataset
+from smore_lit.benchmark.datasets import count_halves, load_dataset
 from smore_lit.benchmark.tasks import load_task
 from smore_lit.learning import training
 from smore_lit.learning.files import read_table
@@ -30,7 +32,17 @@ SCALES = ("achieved", "pooled", "desired")
 METHODS = ("gofar", "iql", "smore")
 RUNS = [(scale, method) for method in METHODS for scale in SCALES[:2]]
 RUNS += [("desired", method) for method in METHODS]
-PLAN = dict(updates=4_000, seeds=2, eval_every=1_000, eval_episodes=100)
+PLAN = dict(updates=4_000, seeds=2, eval_every=2_000, eval_episodes=100)
+EPISODES = {"expert": 300, "random": 2_700}
+
+
+def load(folder: Path):
+    """Return the first episodes of both halves."""
+    arrays = load_dataset(load_task(TASK), "cpu", root=folder)
+    experts = count_halves(load_task(TASK), "cpu", 10)["expert"]
+    chosen = list(range(EPISODES["expert"]))
+    chosen += range(experts, experts + EPISODES["random"])
+    return as_trajectories(**{name: x[chosen] for name, x in arrays.items()})
 
 
 def fit_one_kind(kind: str):
@@ -68,7 +80,7 @@ def run(data, scale: str, method: str) -> None:
         task=load_task(TASK),
         out=folder_of(scale, method),
         workers=0,
-        compile=True,
+        settings={"batch_size": 256},
         **PLAN,
     )
 
@@ -117,8 +129,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     wanted = [tuple(name.split(":")) for name in given.runs]
     if not given.gather or wanted:
-        arrays = load_dataset(load_task(TASK), "cpu", root=given.data)
-        data = as_trajectories(**arrays)
+        data = load(given.data)
         write_results("goal_scale_inputs", locate(data))
         for chosen in wanted or RUNS:
             run(data, *chosen)

@@ -515,13 +515,14 @@ def test_a_batch_without_noise_is_one_line():
 
 def test_presets():
     agent = find_agent("am")
-    shared, paper = (make_config(agent, preset=p) for p in ("shared", "paper"))
+    shared, code = (make_config(agent, p) for p in ("shared", "released"))
     assert shared == ActionableConfig() and shared.hindsight == 1.0
     assert shared.draws(Sizes(10, 4, 3)) == 40
-    assert (paper.gamma, paper.polyak, paper.ahead) == (0.98, 0.0025, 0.0)
-    assert paper.hidden == (256, 256, 256)
-    assert paper.initialiser == "xavier" and paper.learning_rate == 1e-3
-    assert (paper.hindsight, paper.chained, paper.critics) == (1.0, 0.5, 1)
+    assert (code.gamma, code.polyak, code.ahead) == (0.98, 0.0025, 0.0)
+    assert code.hidden == (256, 256, 256) and code.batch_size == 512
+    assert code.initialiser == "xavier" and code.learning_rate == 1e-3
+    assert (code.hindsight, code.chained, code.critics) == (1.0, 0.5, 1)
+    assert not code.cosine
 
 
 # The contract, in short

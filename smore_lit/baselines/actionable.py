@@ -14,6 +14,7 @@ __all__ = [
     "score_actions",
     "losses",
     "init_networks",
+    "RELEASED",
     "AM",
 ]
 
@@ -271,6 +272,17 @@ def init_networks(
     )
 
 
+RELEASED = {
+    "hidden": (256, 256, 256),
+    "initialiser": "xavier",
+    "learning_rate": 1e-3,
+    "batch_size": 512,
+    "gamma": 0.98,
+    "polyak": 0.0025,
+    "hindsight": 1.0,
+    "ahead": 0.0,
+    "cosine": False,
+}
 AM = Agent(
     name="am",
     config=ActionableConfig,
@@ -279,13 +291,5 @@ AM = Agent(
     cosine=("policy",),
     losses=losses,
     act=act,
-    paper={
-        "hidden": (256, 256, 256),
-        "initialiser": "xavier",
-        "learning_rate": 1e-3,
-        "gamma": 0.98,
-        "polyak": 0.0025,
-        "hindsight": 1.0,
-        "ahead": 0.0,
-    },
+    presets={"released": RELEASED},
 )

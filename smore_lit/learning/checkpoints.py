@@ -41,7 +41,7 @@ from smore_lit.learning.agent import (
     Sizes,
     State,
     find_agent,
-    make_config,
+    read_settings,
 )
 from smore_lit.learning.files import write_atomic
 from smore_lit.learning.scaling import Scaler
@@ -318,7 +318,7 @@ def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
 # book/learning/checkpoints.md, section "A policy to act with"
 def _build(description: dict, saved: dict, agent) -> Policy:
     agent = find_agent(agent or description["algorithm"])
-    config = make_config(agent, **description["config"])
+    config = agent.config(**read_settings(agent, description["config"]))
     sizes, seeds = Sizes(*description["sizes"]), tuple(description["seeds"])
     with torch.device("meta"):
         networks = agent.init(config, sizes, len(seeds))
