@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
+from smore_lit.learning.scaling import Scaler, fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,
     ReleasedSampler,
@@ -20,6 +21,7 @@ from smore_lit.learning.trajectories import (
     draw_uniforms,
     find_hits,
     find_leaving,
+    reaches,
     take,
 )
 
@@ -665,3 +667,26 @@ def test_settings_out_of_range_are_refused(name, settings, message):
 def test_released_sampler_refuses_what_it_cannot_draw(lengths):
     with pytest.raises(ValueError, match="set sampler=corrected"):
         ReleasedSampler(build(lengths, [0] * len(lengths)))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_the_batch_says_where_a_transition_arrives(scaled):
+    """`reaches` agrees with the sampler's flag, on every scale."""
+    rng = np.random.default_rng(3)
+    paths = rng.normal(size=(40, 11, 2)) * [0.1, 10.0] + [5.0, -3.0]
+    actions = rng.normal(size=(40, 10, 1))
+    data = as_trajectories(paths, actions, paths, paths[:, 4])
+    for sampler in SAMPLERS.values():
+        drawer = sampler(data, 0.5, 3.0)
+        dice = [torch.Generator().manual_seed(5)]
+        rho, _ = drawer(draw_uniforms(dice, 500, drawer.columns))
+        near = torch.full_like(rho.goals, 3.0)
+        assert torch.equal(rho.tolerance, near)
+        assert torch.equal(rho.next_achieved, rho.next_observations)
+        if scaled:
+            scaler = Scaler(2, 2)
+            fit_scaler(scaler, data)
+            rho = scaler(rho)
+        found = reaches(rho.next_achieved, rho.goals, rho.tolerance)
+        assert torch.equal(found, rho.reached)
+        assert 0.02 < found.mean() < 0.98

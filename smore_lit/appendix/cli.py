@@ -1072,7 +1072,7 @@ def add_train(commands) -> None:
         "--preset",
         default="shared",
         metavar="NAME",
-        help="shared, the same for every method, or paper, as published",
+        help="shared, the same for all; paper or released, where there is one",
     )
     add(
         "--divergence",

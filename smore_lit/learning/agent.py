@@ -8,9 +8,10 @@ else is shared.
 __all__ = [
     "PAPER_STEPS",
     "AgentConfig",
-    "PRESETS",
-    "make_config",
+    "read_settings",
     "as_setting",
+    "list_presets",
+    "make_config",
     "Sizes",
     "Losses",
     "Agent",
@@ -69,6 +70,7 @@ class AgentConfig:
     ahead: float = 0.8  # least share of draws with a goal still ahead
     future: float = 1.0  # a goal k steps on is drawn like future ** k
     standardise: bool = True  # inputs on the scale of the data
+    cosine: bool = True  # the policy's learning rate falls to 0 as it trains
 
     def __post_init__(self):
         ranges = {
@@ -94,33 +96,20 @@ class AgentConfig:
         """Return how many uniforms per sample the losses want as noise."""
         return 0
 
+    def unread(self) -> dict[str, str]:
+        """Return the settings that play no part here, and why, by name."""
+        return {}
+
 
 # book/learning/agent.md, section "The hyperparameters all agents share"
-PRESETS = ("shared", "paper")
-
-
-def make_config(
-    agent: "Agent", preset: str = "shared", **settings
-) -> AgentConfig:
-    """Build the configuration of `agent` with some settings changed.
+def read_settings(agent: "Agent", settings: Mapping[str, Any]) -> dict:
+    """Check the names and types of settings of `agent`.
 
     Lists become tuples, whole numbers become floats where a float is due.
 
-    Args:
-        agent: whose configuration.
-        preset: "shared" sets out from the defaults of this book, "paper"
-            from the settings under which the method was published.
-        settings: what differs from the preset.
-
     Raises:
-        ValueError: an unknown preset or setting, or a value of the wrong
-            type or range.
+        ValueError: an unknown setting, or a value of the wrong type.
     """
-    if preset not in PRESETS:
-        known = ", ".join(PRESETS)
-        raise ValueError(f"unknown preset {preset!r}; known: {known}")
-    if preset == "paper":
-        settings = {**agent.paper, **settings}
     known = {f.name: f for f in dataclasses.fields(agent.config)}
     values = {}
     for name, value in settings.items():
@@ -130,7 +119,7 @@ def make_config(
                 f"{agent.name} has no setting {name!r}; known: {names}"
             )
         values[name] = as_setting(name, value, type(known[name].default))
-    return agent.config(**values)
+    return values
 
 
 def as_setting(name: str, value: Any, kind: type) -> Any:
@@ -149,6 +138,44 @@ def as_setting(name: str, value: Any, kind: type) -> Any:
         pass
     due = "a list of whole numbers" if kind is tuple else kind.__name__
     raise ValueError(f"{name} must be {due}, got {value!r:.80}")
+
+
+# book/learning/agent.md, section "The hyperparameters all agents share"
+def list_presets(agent: "Agent") -> tuple[str, ...]:
+    """Return the names of the presets that `agent` has."""
+    return ("shared", *agent.presets)
+
+
+def make_config(
+    agent: "Agent", preset: str = "shared", **settings
+) -> AgentConfig:
+    """Build the configuration of `agent` with some settings changed.
+
+    Lists become tuples, whole numbers become floats where a float is due.
+
+    Args:
+        agent: whose configuration.
+        preset: "shared" sets out from the defaults of this book, any other
+            from the settings that the agent has under that name.
+        settings: what differs from the preset.
+
+    Raises:
+        ValueError: an unknown preset or setting, a value of the wrong type
+            or range, or one that would change nothing.
+    """
+    if preset not in list_presets(agent):
+        known = ", ".join(list_presets(agent))
+        raise ValueError(
+            f"{agent.name} has no preset {preset!r}; it has: {known}"
+        )
+    base = read_settings(agent, agent.presets.get(preset, {}))
+    named = read_settings(agent, settings)
+    config = agent.config(**base | named)
+    for name, reason in config.unread().items():
+        due = base.get(name, getattr(agent.config, name))
+        if named.get(name, due) != due:
+            raise ValueError(reason)
+    return config
 
 
 # book/learning/agent.md, section "The protocol"
@@ -174,13 +201,14 @@ class Agent:
             parameters lead with the seed axis; weights are filled later.
         targets: names of the networks that have a slow target copy.
         cosine: names of the networks whose learning rate falls to 0 along
-            half a cosine; all others keep theirs.
+            half a cosine, if the configuration says so; all others keep
+            theirs.
         losses: (config, networks, targets, rho, q) -> losses (N,) to be
             minimised, by name, and measurements (N,), by name.
         act: (networks, observations, goals) -> actions (N, B, A).
-        paper: the settings under which the method was published, as far as
-            the configuration knows them; its defaults are those shared by
-            all methods of this book.
+        presets: by name, settings that differ from the defaults, as far
+            as the configuration knows them: "paper" for what a paper
+            prints, "released" for what the published code does.
     """
 
     name: str
@@ -190,7 +218,7 @@ class Agent:
     cosine: tuple[str, ...]
     losses: Callable[[Any, nn.ModuleDict, nn.ModuleDict, Batch, Batch], Losses]
     act: Callable[[nn.ModuleDict, Tensor, Tensor], Tensor]
-    paper: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 # book/learning/agent.md, section "One update for all"
@@ -294,9 +322,10 @@ def update(
         Losses and measurements by name, each (N,), detached.
     """
     rate = config.learning_rate
+    falls = agent.cosine if config.cosine else ()
     falling = rate * cosine(state.updates, total_updates)
     for group in state.optimiser.param_groups:
-        group["lr"] = falling if group["name"] in agent.cosine else rate
+        group["lr"] = falling if group["name"] in falls else rate
     measured = differentiate(agent, config, state, rho, q)
     state.optimiser.step()
     for name, slow in state.slow.items():

@@ -42,7 +42,7 @@ from smore_lit.learning.agent import (
     Sizes,
     State,
     find_agent,
-    make_config,
+    read_settings,
 )
 from smore_lit.learning.files import (
     as_path,
@@ -337,7 +337,7 @@ DESCRIPTION = {"algorithm": str, "config": {}, "sizes": [int], "seeds": [int]}
 def _build(description: dict, saved: dict, agent) -> Policy:
     check_shape(description, DESCRIPTION)
     agent = find_agent(agent or description["algorithm"])
-    config = make_config(agent, **description["config"])
+    config = agent.config(**read_settings(agent, description["config"]))
     sizes, seeds = Sizes(*description["sizes"]), tuple(description["seeds"])
     with torch.device("meta"):
         networks = agent.init(config, sizes, len(seeds))

@@ -443,7 +443,7 @@ def train(
         workers: simulator processes of the evaluation.
         progress: show a progress bar on standard error.
         settings: hyperparameters that differ from the preset's.
-        preset: "shared", the agent's defaults, or "paper", as published.
+        preset: "shared", the agent's defaults, or another of its presets.
         plan: any field of `Plan`, such as updates=20_000 or seeds=5.
 
     Returns:
@@ -640,10 +640,11 @@ def read_scores(path: Path) -> list[dict]:
 
 # book/learning/training.md, section "What a run writes"
 def setting_of(agent: Agent, config: AgentConfig) -> str:
-    """Return "default", "paper", or the hyperparameters that are neither."""
+    """Return "default", a preset, or what differs from the defaults."""
     default = agent.config()
-    if agent.paper and config == make_config(agent, "paper"):
-        return "paper"
+    for preset in agent.presets:
+        if config == make_config(agent, preset):
+            return preset
     changed = [
         f"{f.name}={getattr(config, f.name)}"
         for f in dataclasses.fields(config)

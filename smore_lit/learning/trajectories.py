@@ -13,6 +13,7 @@ __all__ = [
     "ARRAYS",
     "as_array",
     "Batch",
+    "reaches",
     "take",
     "find_hits",
     "find_leaving",
@@ -249,8 +250,23 @@ class Batch(NamedTuple):
     reached: Tensor  # 1 where phi(s') is within tolerance of g, (N, B)
     steps: Tensor  # f - t of a hindsight goal, 0 of another, (N, B)
     achieved: Tensor  # phi(s)  (N, B, G)
+    next_achieved: Tensor  # phi(s')  (N, B, G)
+    tolerance: Tensor  # within which a goal is reached, on its scale (N, B, G)
     first_observations: Tensor  # s_0 of the episode, (N, B, O)
     noise: Tensor  # uniforms in [0, 1) for the losses' own draws, (N, B, D)
+
+
+def reaches(after: Tensor, goals: Tensor, tolerance: Tensor) -> Tensor:
+    """Return 1 where a transition reaches a goal, not only its own, (N, B).
+
+    Args:
+        after: phi(s'), (N, B, G).
+        goals: which goals to test, (N, B, G).
+        tolerance: of a batch, on the scale of the goals, (N, B, G).
+    """
+    gap = after - goals
+    parts = torch.where(gap == 0.0, 0.0, gap / tolerance)
+    return (parts.norm(dim=-1) <= 1.0).to(goals.dtype)
 
 
 # book/learning/trajectories.md, section "The corrected sampler"
@@ -263,15 +279,17 @@ def take(
     tolerance: float,
 ) -> Batch:
     """Gather transitions (episode, step), each (N, B) int64, with goals."""
-    gap = trajectories.achieved_goals[episode, step + 1] - goals
+    after = trajectories.achieved_goals[episode, step + 1]
     return Batch(
         trajectories.observations[episode, step],
         trajectories.actions[episode, step],
         trajectories.observations[episode, step + 1],
         goals,
-        (gap.norm(dim=-1) <= tolerance).to(goals.dtype),
+        ((after - goals).norm(dim=-1) <= tolerance).to(goals.dtype),
         steps.to(goals.dtype),
         trajectories.achieved_goals[episode, step],
+        after,
+        torch.full_like(goals, tolerance),
         trajectories.observations[episode, 0],
         goals.new_empty(*step.shape, 0),
     )
