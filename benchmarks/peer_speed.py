@@ -28,10 +28,10 @@ import numpy as np
 BATCH, WIDTHS, GAMMA, TAU, RATE = 512, (256, 256), 0.99, 0.8, 1e-3
 SHARPNESS, SLOW = 1.5, 0.02
 VARIANTS = {
-    "plain": {"compile": False, "threads": None},
-    "compiled": {"compile": True, "threads": None},
-    "plain, one thread": {"compile": False, "threads": 1},
-    "compiled, one thread": {"compile": True, "threads": 1},
+    "plain": {"compile": False, "threads": 1},
+    "compiled": {"compile": True, "threads": 1},
+    "plain-2": {"compile": False, "threads": 2},
+    "compiled-2": {"compile": True, "threads": 2},
 }
 BURNER = "while True: pass"
 
@@ -44,12 +44,10 @@ def prepare_ours(name: str, episodes: dict):
     from smore_lit.learning.training import Plan, start_run, step
     from smore_lit.learning.trajectories import as_trajectories
 
-    variant = VARIANTS[name]
-    if variant["threads"]:
-        torch.set_num_threads(variant["threads"])
     agent = find_agent("iql")
     config = make_config(agent, batch_size=BATCH, hidden=list(WIDTHS))
-    plan = Plan(seeds=1, compile=variant["compile"])
+    plan = Plan(seeds=1, **VARIANTS[name])
+    torch.set_num_threads(plan.threads)
     run = start_run(as_trajectories(**episodes), agent, config, plan)
     return lambda: step(run)
 
@@ -266,7 +264,7 @@ def main() -> None:
     """Print one line for each variant and load."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--ours", nargs="+", choices=VARIANTS, default=["plain", "compiled"])
+    add("--ours", nargs="+", choices=VARIANTS, default=[*VARIANTS])
     add("--ogbench", metavar="DIR", help="folder impls of OGBench's sources")
     add("--peer-python", default=sys.executable, metavar="PYTHON")
     add("--burners", type=int, default=2)

@@ -9,10 +9,12 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-# Threads that share a product wait for each other. By default they spin, and
-# as soon as another process wants the cores, the one waited for cannot run.
-# OpenMP reads this once, when PyTorch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Threads that share a product wait for each other. By default they spin
+# without end, and as soon as another process wants the cores, the one waited
+# for cannot run. So they spin for a moment, some tenths of a millisecond, and
+# then sleep. OpenMP reads this once, when PyTorch is loaded.
+if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 PUBLIC = {
     "load_task": "smore_lit.benchmark.tasks",

@@ -110,7 +110,8 @@ def test_installed_version_is_the_pinned_one(name):
 @pytest.mark.parametrize("asked", [None, "ACTIVE"])
 def test_threads_that_wait_do_not_spin_unless_asked_to(first, asked):
     environment = {k: v for k, v in os.environ.items() if k[:4] != "OMP_"}
-    environment |= {"OMP_DISPLAY_ENV": "TRUE"}
+    environment |= {"OMP_DISPLAY_ENV": "VERBOSE"}
+    environment.pop("GOMP_SPINCOUNT", None)
     if asked:
         environment["OMP_WAIT_POLICY"] = asked
     code = f"import {first}, torch; torch.ones(1)"
@@ -122,3 +123,4 @@ def test_threads_that_wait_do_not_spin_unless_asked_to(first, asked):
         check=True,
     ).stderr
     assert f"OMP_WAIT_POLICY = '{asked or 'PASSIVE'}'" in shown
+    assert ("GOMP_SPINCOUNT = '10000'" in shown) == (asked is None)

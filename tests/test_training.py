@@ -86,6 +86,24 @@ def run_short(data, out=None, task=None, **changes):
     return train(data, "smore", task or Reach(), out, "cpu", **options)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bits_depend_on_the_plan_and_not_on_the_process(data, threads):
+    wide = dict(hidden=(256, 256), batch_size=512)
+    options = dict(updates=5, seeds=1, settings=wide, threads=threads)
+    before, found = torch.get_num_threads(), []
+    try:
+        for around in (1, 2):
+            torch.set_num_threads(around)
+            run = run_short(data, **options)
+            assert torch.get_num_threads() == around
+            found.append(run.state.vectors)
+    finally:
+        torch.set_num_threads(before)
+    assert run.description["plan"]["threads"] == threads
+    for name, vector in found[0].items():
+        assert torch.equal(vector, found[1][name])
+
+
 def find_values(content):
     """Flatten a checkpoint into comparable values."""
     if isinstance(content, dict):

@@ -481,7 +481,14 @@ def read_as(kind: type, text: str) -> Any:
 
 
 # book/appendix/cli.md, section "Training"
-PLANNED = ("updates", "seeds", "seed", "eval_every", "eval_episodes")
+PLANNED = (
+    "updates",
+    "seeds",
+    "seed",
+    "eval_every",
+    "eval_episodes",
+    "threads",
+)
 
 
 def train_agent(options) -> Answer:

@@ -251,7 +251,7 @@ def prepare(task: Task, out: Path, size: str, workers: int, plan: dict):
         out / "run",
         workers=workers,
         progress=True,
-        **plan,
+        **{"threads": 2, **plan},
     )
     return data, run
 

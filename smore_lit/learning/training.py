@@ -18,6 +18,7 @@ __all__ = [
     "step",
     "hold_signals",
     "train",
+    "limit_threads",
     "choose_device",
     "check_finite",
     "Log",
@@ -132,6 +133,7 @@ class Plan:
     eval_seed: int = 0  # which episodes
     log_every: int = 100  # updates between rows of metrics.csv
     checkpoint_every: int = 500  # updates between checkpoints
+    threads: int = 1  # of the CPU, that share each product
     compile: bool = False  # fuse the losses with a C++ compiler
 
     def __post_init__(self):
@@ -466,10 +468,22 @@ def train(
         raise ValueError(f"unknown option of training: {error}") from None
     task = None if task is None else smore_lit.load_task(task)
     data = as_trajectories(trajectories)
-    run = start_run(data, agent, config, plan, task, directory, device)
-    with Log(run, workers) as log:
-        _loop(run, log, progress)
+    with limit_threads(plan.threads):
+        run = start_run(data, agent, config, plan, task, directory, device)
+        with Log(run, workers) as log:
+            _loop(run, log, progress)
     return run
+
+
+@contextlib.contextmanager
+def limit_threads(count: int):
+    """Let PyTorch use `count` threads of the CPU inside this context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 # book/learning/training.md, section "The loop"
