@@ -88,12 +88,12 @@ class Task:
     goal_size: int
     action_size: int
     goal_index: tuple[int, ...]  # phi(s) = s[..., goal_index]
-    threshold: float  # reached iff distance <= threshold
+    threshold: float  # reached, and rewarded, iff distance <= threshold
     horizon: int  # T, transitions per episode
     source: str  # where the definition comes from
     entry_point: str | None = None  # our world; None: gymnasium's env_id
     unit: str = "m"  # of goals, distance and threshold
-    success_threshold: float | None = None  # of success, if another
+    success_threshold: float | None = None  # success iff distance < it
     paper_episodes: int = 2_000  # of one mixture, as published
     cpu_episodes: int = 2_000  # what a laptop makes in minutes
     action_noise: float = 0.0  # standard deviation, in units of action
@@ -117,9 +117,14 @@ class Task:
         return (self.distance(achieved, desired) <= self.threshold) * 1.0
 
     def success(self, achieved, desired):
-        """Return 1.0 where the distance is below that of success, (...)."""
-        radius = self.success_threshold or self.threshold
-        return (self.distance(achieved, desired) < radius) * 1.0
+        """Return 1.0 where the goal counts as a success and 0.0 elsewhere.
+
+        Without a success threshold that is where the goal is reached.
+        """
+        if self.success_threshold is None:
+            return self.reward(achieved, desired)
+        distance = self.distance(achieved, desired)
+        return (distance < self.success_threshold) * 1.0
 
     def make(self, render_mode=None):
         """Return a new goal environment; see `make_environment`."""
@@ -180,6 +185,7 @@ FETCH_REACH = Task(
     action_size=4,
     goal_index=(0, 1, 2),
     threshold=0.05,
+    success_threshold=0.05,
     horizon=50,
     source="Plappert et al. 2018; gymnasium-robotics FetchReach-v4",
     reference=Reference(
@@ -272,6 +278,7 @@ HAND_REACH = Task(
     action_size=20,
     goal_index=tuple(range(48, 63)),
     threshold=0.01,
+    success_threshold=0.01,
     horizon=50,
     source="Plappert et al. 2018; gymnasium-robotics HandReach-v3",
     paper_episodes=40_000,
@@ -321,6 +328,7 @@ REACHER = Task(
     action_size=2,
     goal_index=(8, 9),
     threshold=0.05,
+    success_threshold=0.05,
     horizon=50,
     source="gymnasium Reacher-v5 behind the goal wrapper of Yang et al. 2022",
     reference=Reference(
@@ -379,6 +387,7 @@ SAWYER_REACH = Task(
     action_size=3,
     goal_index=(0, 1, 2),
     threshold=0.06,
+    success_threshold=0.06,
     horizon=50,
     source="Nair et al. 2018 (multiworld SawyerReachXYZEnv-v1), rebuilt",
     reference=Reference(
@@ -440,6 +449,7 @@ POINT_REACH = Task(
     action_size=2,
     goal_index=(0, 1),
     threshold=1.0,
+    success_threshold=1.0,
     horizon=50,
     unit="1",
     source="Nair et al. 2018 (multiworld Point2DLargeEnv-v1), rebuilt",
