@@ -85,7 +85,8 @@ def expert(task: Task) -> Callable:
     """
     if task.base not in EXPERTS:
         raise ValueError(
-            f"no expert for {task.name}: make random data, expert percent 0;"
+            f"no expert for {task.name}: make random data, expert_percent=0"
+            " (--expert-percent 0);"
             f" experts are known for {', '.join(EXPERTS)}"
         )
     policy = EXPERTS[task.base]

@@ -18,6 +18,8 @@ __all__ = [
     "Policy",
     "load_policy",
     "save_policy",
+    "Actor",
+    "trace_policy",
 ]
 
 
@@ -26,6 +28,7 @@ import copy
 import dataclasses
 import io
 import textwrap
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -267,6 +270,20 @@ class Policy:
             raise ValueError(f"{name} holds NaN or infinity")
         return array.to(next(self.networks.parameters()).device)
 
+    def index(self, seed: int | None = None) -> int:
+        """Return the place of `seed` on the seed axis; 0 when left out.
+
+        Raises:
+            ValueError: `seed` was not trained.
+        """
+        if seed is None:
+            return 0
+        if seed not in self.seeds:
+            raise ValueError(
+                f"seed {seed} was not trained; trained: {self.seeds}"
+            )
+        return self.seeds.index(seed)
+
     def one(self, seed: int | None = None):
         """Return a function (observation (O,), goal (G,)) -> action (A,).
 
@@ -276,18 +293,29 @@ class Policy:
         Raises:
             ValueError: `seed` was not trained.
         """
-        seed = self.seeds[0] if seed is None else seed
-        if seed not in self.seeds:
-            raise ValueError(
-                f"seed {seed} was not trained; trained: {self.seeds}"
-            )
-        index, count = self.seeds.index(seed), len(self.seeds)
+        index, count = self.index(seed), len(self.seeds)
 
         def act(observation, goal) -> np.ndarray:
             pair = [np.asarray(x)[None, None] for x in (observation, goal)]
             return self(*(x.repeat(count, 0) for x in pair))[index, 0]
 
         return act
+
+    def export(self, path, form="torchscript", seed: int | None = None):
+        """Write one seed's policy as a file that needs PyTorch alone.
+
+        Args:
+            path: the file; `torch.jit.load` reads it.
+            form: "torchscript".
+            seed: which training seed acts; the first when left out.
+
+        Raises:
+            ValueError: another form, or `seed` was not trained.
+            OSError: the file cannot be written.
+        """
+        if form != "torchscript":
+            raise ValueError(f"unknown form {form!r}: write torchscript")
+        write_atomic(path, trace_policy(self, self.index(seed)))
 
 
 # book/learning/checkpoints.md, section "A policy to act with"
@@ -365,3 +393,59 @@ def save_policy(
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_atomic(path, buffer.getvalue())
+
+
+# book/learning/checkpoints.md, section "Let a policy leave the house"
+class Actor(nn.Module):
+    """Act as one seed of a policy does, on tensors alone."""
+
+    def __init__(self, policy: Policy, index: int):
+        super().__init__()
+        held = policy.networks.state_dict()
+        saved = {
+            name: value.cpu() if name.startswith("scaler.")
+            else value[index : index + 1].cpu()
+            for name, value in held.items()
+        }  # every parameter leads with its seed
+        one = policy.description | {"seeds": [policy.seeds[index]]}
+        alone = _build(one, saved, policy.agent)
+        self.networks, self.decide = alone.networks, alone.agent.act
+
+    def forward(self, observations: Tensor, goals: Tensor) -> Tensor:
+        """Map observations (B, O) and goals (B, G) to actions (B, A)."""
+        scaler = self.networks["scaler"]
+        inputs = scaler.observations(observations), scaler.goals(goals)
+        actions = self.decide(self.networks, *(x[None] for x in inputs))
+        return actions[0].clamp(-1, 1)
+
+
+# book/learning/checkpoints.md, section "Let a policy leave the house"
+def trace_policy(policy: Policy, index: int) -> bytes:
+    """Return the seed at `index` of `policy` as a file of TorchScript.
+
+    Raises:
+        ValueError: its record acts otherwise than the policy.
+    """
+    draw, sizes = torch.Generator().manual_seed(0), policy.sizes
+    small, large = (
+        [
+            torch.randn(count, size, generator=draw)
+            for size in (sizes.observation, sizes.goal)
+        ]
+        for count in (2, 7)
+    )
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # on TorchScript's age
+        actor = Actor(policy, index).eval()
+        traced = torch.jit.freeze(torch.jit.trace(actor, tuple(small)))
+        found = traced(*large).numpy()
+        torch.jit.save(traced, buffer)
+    many = (x.expand(len(policy.seeds), -1, -1) for x in large)
+    gap = np.abs(policy(*many)[index] - found).max()
+    if not gap <= 1e-6:
+        raise ValueError(
+            f"{policy.agent.name} cannot be exported: its record acts"
+            f" otherwise, by {gap:.2g}"
+        )
+    return buffer.getvalue()
