@@ -9,10 +9,12 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 PUBLIC = {
+    "Task": "smore_lit.benchmark.tasks",
     "load_task": "smore_lit.benchmark.tasks",
     "make_dataset": "smore_lit.benchmark.datasets",
     "load_dataset": "smore_lit.benchmark.datasets",
     "tiny_dataset": "smore_lit.benchmark.datasets",
+    "record": "smore_lit.benchmark.datasets",
     "as_trajectories": "smore_lit.learning.trajectories",
     "train": "smore_lit.learning.training",
     "evaluate": "smore_lit.learning.evaluation",

@@ -160,12 +160,19 @@ class Worker:
 
     def __init__(self, make: Callable, count: int, name: str):
         context = multiprocessing.get_context("spawn")
+        try:
+            needed = b"__main__" in pickle.dumps(make)
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            raise ValueError(
+                f"no worker can make this world ({error}): define it at the"
+                " top of a module, or pass workers=0"
+            ) from None
         self.name = name
         self.pipe, far_end = context.Pipe()
         self.process = context.Process(
             target=serve, args=(far_end, make, count), daemon=True
         )
-        with hidden_main(needed=b"__main__" in pickle.dumps(make)):
+        with hidden_main(needed):
             self.process.start()
         far_end.close()
 
