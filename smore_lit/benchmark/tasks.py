@@ -54,6 +54,7 @@ __all__ = [
     "read_only_fingers",
     "fit_actions",
     "choose_world",
+    "open_environment",
     "make_environment",
 ]
 
@@ -696,32 +697,21 @@ def choose_world(task: Task):
     return task.env_id
 
 
-def make_environment(task: Task, render_mode: str | None = None):
-    """Return a new goal environment for `task`.
-
-    Args:
-        task: what to simulate.
-        render_mode: None, or "rgb_array" for pictures.
-
-    Returns:
-        A gymnasium environment with dictionary observations
-        (observation, achieved_goal, desired_goal) and actions in [-1, 1],
-        truncated after T steps.
+def open_environment(task: Task, render_mode: str | None = None):
+    """Return the environment of `task` as gymnasium makes it.
 
     Raises:
         ValueError: the simulator is missing or of an unusable version.
     """
-    if render_mode is not None and has_egl():
-        os.environ.setdefault("MUJOCO_GL", "egl")
+    options = {} if render_mode is None else {"render_mode": render_mode}
+    if task.entry_point is None:
+        options |= task.env_kwargs or {}
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             import gymnasium
 
             world = choose_world(task)
-        options = {} if render_mode is None else {"render_mode": render_mode}
-        if task.entry_point is None:
-            options |= task.env_kwargs or {}
-        env = gymnasium.make(
+        return gymnasium.make(
             world,
             max_episode_steps=task.horizon,
             disable_env_checker=True,
@@ -739,6 +729,28 @@ def make_environment(task: Task, render_mode: str | None = None):
             f"{task.name} does not open in this MuJoCo: "
             'pip install "mujoco==3.3.0"'
         ) from error
+
+
+# book/benchmark/tasks.md, section "Open the simulator late"
+def make_environment(task: Task, render_mode: str | None = None):
+    """Return a new goal environment for `task`.
+
+    Args:
+        task: what to simulate.
+        render_mode: None, or "rgb_array" for pictures.
+
+    Returns:
+        A gymnasium environment with dictionary observations
+        (observation, achieved_goal, desired_goal) and actions in [-1, 1],
+        truncated after T steps.
+
+    Raises:
+        ValueError: the simulator is missing or of an unusable version, or
+            its actions have no bounds.
+    """
+    if render_mode is not None and has_egl():
+        os.environ.setdefault("MUJOCO_GL", "egl")
+    env = open_environment(task, render_mode)
     if task.env_id.startswith("Fetch"):
         read_only_fingers(env)
     env = fit_actions(task, env)
