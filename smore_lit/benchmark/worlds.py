@@ -304,10 +304,11 @@ def find_radius(counts: Callable, size: int) -> tuple[float, bool] | None:
         The radius and whether its boundary counts; None if it is no ball.
     """
     zero, axis = np.zeros(size), np.eye(size)[0]
-    radii = [r for r in 2.0 ** np.arange(-30, 31) if not counts(zero, r * axis)]
-    if not counts(zero, zero) or not radii or radii[0] == 2.0**-30:
+    steps = 2.0 ** np.arange(-30, 31)
+    high = next((r for r in steps if not counts(zero, r * axis)), None)
+    if not counts(zero, zero) or high in (None, steps[0]):
         return None
-    low, high = radii[0] / 2, radii[0]
+    low = high / 2
     while low < (middle := (low + high) / 2) < high:
         low, high = (
             (middle, high) if counts(zero, middle * axis) else (low, middle)
