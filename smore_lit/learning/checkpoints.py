@@ -16,6 +16,7 @@ __all__ = [
     "restore",
     "last_line",
     "Policy",
+    "check_input",
     "load_policy",
     "save_policy",
     "Actor",
@@ -251,24 +252,12 @@ class Policy:
         Raises:
             ValueError: shapes that do not fit, or numbers that are not finite.
         """
-        observations = self._check("observations", observations)
-        goals = self._check("goals", goals)
+        observations = check_input(self, "observations", observations)
+        goals = check_input(self, "goals", goals)
         scaler = self.networks["scaler"]
         inputs = scaler.observations(observations), scaler.goals(goals)
         actions = self.agent.act(self.networks, *inputs)
         return actions.clamp(-1, 1).cpu().numpy()
-
-    def _check(self, name: str, array) -> Tensor:
-        kind = self.sizes.goal if name == "goals" else self.sizes.observation
-        count = len(self.seeds)
-        array = torch.as_tensor(np.asarray(array), dtype=torch.float32)
-        if array.ndim != 3 or array.shape[::2] != (count, kind):
-            shape = tuple(array.shape)
-            due = f"({count}, B, {kind})"
-            raise ValueError(f"{name} must be {due}, got {shape}")
-        if not array.isfinite().all():
-            raise ValueError(f"{name} holds NaN or infinity")
-        return array.to(next(self.networks.parameters()).device)
 
     def index(self, seed: int | None = None) -> int:
         """Return the place of `seed` on the seed axis; 0 when left out.
@@ -313,9 +302,21 @@ class Policy:
             ValueError: another form, or `seed` was not trained.
             OSError: the file cannot be written.
         """
-        if form != "torchscript":
-            raise ValueError(f"unknown form {form!r}: write torchscript")
-        write_atomic(path, trace_policy(self, self.index(seed)))
+        write_atomic(path, trace_policy(self, form, self.index(seed)))
+
+
+# book/learning/checkpoints.md, section "A policy to act with"
+def check_input(policy: Policy, name: str, array) -> Tensor:
+    """Return `array` on the device of `policy`; see `Policy.__call__`."""
+    sizes, count = policy.sizes, len(policy.seeds)
+    size = sizes.goal if name == "goals" else sizes.observation
+    array = torch.as_tensor(np.asarray(array), dtype=torch.float32)
+    if array.ndim != 3 or array.shape[::2] != (count, size):
+        shape, due = tuple(array.shape), f"({count}, B, {size})"
+        raise ValueError(f"{name} must be {due}, got {shape}")
+    if not array.isfinite().all():
+        raise ValueError(f"{name} holds NaN or infinity")
+    return array.to(next(policy.networks.parameters()).device)
 
 
 # book/learning/checkpoints.md, section "A policy to act with"
@@ -420,12 +421,14 @@ class Actor(nn.Module):
 
 
 # book/learning/checkpoints.md, section "Let a policy leave the house"
-def trace_policy(policy: Policy, index: int) -> bytes:
+def trace_policy(policy: Policy, form: str, index: int) -> bytes:
     """Return the seed at `index` of `policy` as a file of TorchScript.
 
     Raises:
-        ValueError: its record acts otherwise than the policy.
+        ValueError: another form, or a record that acts otherwise.
     """
+    if form != "torchscript":
+        raise ValueError(f"unknown form {form!r}: write torchscript")
     draw, sizes = torch.Generator().manual_seed(0), policy.sizes
     small, large = (
         [

@@ -395,7 +395,7 @@ def play(
         ]
         actions.append(check_actions(rows, len(rows)))
         states.append(rollouts.step(actions[-1]))
-    whole = {name: np.stack([s[name] for s in states], 1) for name in states[0]}
+    whole = {n: np.stack([s[n] for s in states], 1) for n in states[0]}
     return {
         "observations": whole["observation"],
         "actions": np.stack(actions, 1),
