@@ -895,7 +895,7 @@ def examine(options) -> Answer:
     """Report versions, renderer, device, data, and what is missing."""
     versions, answers = try_parts()
     advice = advise(versions, answers)
-    root = Path(options.root or answers["data"][0])
+    root = as_path(options.root or answers["data"][0])
     advice += filter(None, [try_folder(root)])
     failing = {n for n, (_, failure) in answers.items() if failure}
     drawing = "nothing" if "simulator" in failing else "stick figures"

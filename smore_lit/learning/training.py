@@ -467,6 +467,8 @@ def train(
     except TypeError as error:
         raise ValueError(f"unknown option of training: {error}") from None
     task = None if task is None else smore_lit.load_task(task)
+    if isinstance(trajectories, str | bytes | os.PathLike):
+        trajectories = smore_lit.read_dataset(trajectories, task)
     data = as_trajectories(trajectories)
     with limit_threads(plan.threads):
         run = start_run(data, agent, config, plan, task, directory, device)
