@@ -4,9 +4,15 @@ The modules below this one are exported from the chapters under `book/`.
 Names in `PUBLIC` are imported from their modules when they are first used.
 """
 
+import os
 from importlib import import_module
 
 __version__ = "0.1.0"
+
+# Threads that share a product wait for each other. By default they spin, and
+# as soon as another process wants the cores, the one waited for cannot run.
+# OpenMP reads this once, when PyTorch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 PUBLIC = {
     "load_task": "smore_lit.benchmark.tasks",

@@ -1,6 +1,8 @@
 """The metadata files agree with one another."""
 
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
@@ -102,3 +104,21 @@ def test_one_version_and_one_repository():
 @pytest.mark.parametrize("name", ["mujoco", "jupyter-book"])
 def test_installed_version_is_the_pinned_one(name):
     assert f"=={version(name)}" == pins()[name]
+
+
+@pytest.mark.parametrize("first", ["smore_lit", "smore_lit.learning.training"])
+@pytest.mark.parametrize("asked", [None, "ACTIVE"])
+def test_threads_that_wait_do_not_spin_unless_asked_to(first, asked):
+    environment = {k: v for k, v in os.environ.items() if k[:4] != "OMP_"}
+    environment |= {"OMP_DISPLAY_ENV": "TRUE"}
+    if asked:
+        environment["OMP_WAIT_POLICY"] = asked
+    code = f"import {first}, torch; torch.ones(1)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    ).stderr
+    assert f"OMP_WAIT_POLICY = '{asked or 'PASSIVE'}'" in shown

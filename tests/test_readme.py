@@ -12,6 +12,7 @@ import pytest
 from smore_lit.appendix.cli import build_parser
 from smore_lit.appendix.demo import paper_score
 from smore_lit.learning.evaluation import interval
+from smore_lit.learning.files import results_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -68,7 +69,7 @@ def test_citation_is_that_of_the_bibliography():
 
 
 def test_scores_are_those_of_the_results():
-    with open(ROOT / "results" / "fetchreach_scores.csv") as file:
+    with open(results_folder() / "fetchreach_scores.csv") as file:
         rows = [r for r in csv.DictReader(file) if r["setting"] == "default"]
     last = max(int(row["updates"]) for row in rows)
     rows = [row for row in rows if int(row["updates"]) == last]
@@ -80,7 +81,7 @@ def test_scores_are_those_of_the_results():
     success = sum(float(row["success"]) for row in rows) / len(rows)
     assert f"| {success:.3f} |" in TEXT
     paper = paper_score("FetchReach")
-    with open(ROOT / "results" / "paper_tables.csv") as file:
+    with open(results_folder() / "paper_tables.csv") as file:
         done = next(
             float(row["mean"])
             for row in csv.DictReader(file)

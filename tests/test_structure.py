@@ -205,6 +205,17 @@ def test_chapters_keep_the_house_style(path):
                 assert alt, f"{target} has no alternative text"
 
 
+@pytest.mark.parametrize("path", CHAPTERS, ids=label)
+def test_chapters_need_no_place_in_a_checkout(path):
+    """An installed package runs its notebooks in any folder."""
+    text = path.read_text()
+    for loop in re.findall(r"^ *while .*\n(?: .*\n)+", text, re.M):
+        assert ".parent" not in loop
+    if path.parent.name != "appendix" or path.stem != "literate":
+        assert not re.search(r"\bPath\(\"(\.\.|results|book)\b", text)
+    assert not re.search(r"Path\.cwd\(\)|getcwd", text)
+
+
 def test_labels_are_unique():
     labels = []
     for path in CHAPTERS:

@@ -4,12 +4,12 @@ import json
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 import mpmath as mp
 import numpy as np
 import pytest
 
+from smore_lit.learning.files import results_folder
 from smore_lit.theory import verification
 from smore_lit.theory.divergences import (
     DIVERGENCES,
@@ -33,8 +33,6 @@ from smore_lit.theory.verification import (
     make_row,
     verify_theory,
 )
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +242,7 @@ def test_printed_clamp_is_reported_where_it_is_wrong():
 
 
 def test_kept_run_is_whole_and_its_table_is_that_of_its_records():
-    path = ROOT / "results" / "theory_verification.json"
+    path = results_folder() / "theory_verification.json"
     kept = json.loads(path.read_text())
     assert kept["problems"] == 50 and kept["seed"] == 0 and kept["holds"]
     assert len(kept["records"]) == 250

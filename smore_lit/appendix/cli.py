@@ -76,7 +76,6 @@ import contextlib
 import dataclasses
 import errno
 import importlib.metadata
-import importlib.resources
 import json
 import math
 import os
@@ -95,6 +94,7 @@ from smore_lit.benchmark.tasks import (
     load_task,
     with_noise,
 )
+from smore_lit.learning.files import package_folder
 
 
 # book/appendix/cli.md, section "A parser that speaks once"
@@ -296,7 +296,7 @@ def find_manifest(task: Task, options) -> Path:
 
 def assets() -> Path:
     """Return the folder of data and policies inside the package."""
-    return Path(str(importlib.resources.files(smore_lit))) / "assets"
+    return package_folder() / "assets"
 
 
 # book/appendix/cli.md, section "Data"
@@ -733,9 +733,9 @@ def try_simulator() -> tuple[str, str]:
 
 def try_folder(root: Path) -> str:
     """Return advice if no file can be written below `root`, else ""."""
-    place = root.absolute()
-    while not place.exists():
-        place = place.parent
+    home = root.absolute()
+    places = filter(Path.exists, (home, *home.parents))
+    place = next(places, home)
     if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
         return ""
     return f"data: cannot write {root}: set SMORE_LIT_DATA or use --root"

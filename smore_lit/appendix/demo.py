@@ -30,7 +30,6 @@ import sys
 import time
 from pathlib import Path
 
-import smore_lit
 from smore_lit.appendix.figures import COLOURS, use_style
 from smore_lit.benchmark.datasets import (
     ARRAYS,
@@ -41,7 +40,7 @@ from smore_lit.benchmark.datasets import (
 from smore_lit.benchmark.pictures import record, save_gif
 from smore_lit.benchmark.tasks import Task, load_task
 from smore_lit.learning.evaluation import score_episodes
-from smore_lit.learning.files import write_atomic
+from smore_lit.learning.files import results_folder, write_atomic
 from smore_lit.learning.training import Run, train
 from smore_lit.learning.trajectories import as_trajectories
 
@@ -52,16 +51,13 @@ def paper_score(task: str, algorithm: str = "SMORe") -> dict | None:
 
     Source: Table 1 of Sikchi et al. (2024).
     """
-    root = Path(smore_lit.__file__).resolve().parents[1]
-    path = root / "results" / "paper_tables.csv"
-    if not path.exists():
-        return None
     wanted = {
         "table": "table1",
         "task": task,
         "algorithm": algorithm,
         "expert_percent": "10",
     }
+    path = results_folder() / "paper_tables.csv"
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             if wanted.items() <= row.items():

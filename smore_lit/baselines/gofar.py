@@ -358,7 +358,7 @@ def in_sample_losses(
 ) -> Losses:
     """Compute the losses of Q, V and the policy on a reward (N, B).
 
-    Source: Table 13 of Sikchi et al. (2024), "expectile + AWR"; the form is
+    Source: Table 13 of Sikchi et al. (2024), "expectile loss+AWR"; the form is
         that of Kostrikov et al. (2022).
     """
     iql = IqlConfig(

@@ -257,8 +257,8 @@ HAND_HISTORY = (
 HAND_DIFFERENCES = (
     "MuJoCo 3.3.0 in place of 2.x under mujoco-py: contacts differ "
     "slightly, so we make our data in the environment that we judge in",
-    "the paper's text allows each finger 1 cm; its simulator and ours "
-    "allow the norm over all five 1 cm",
+    "the paper's text does not say whether its 1 cm is for each finger; "
+    "in its simulator and ours it bounds the norm over all five",
     "the published data hold 49 actions per episode, ours 50",
 )
 

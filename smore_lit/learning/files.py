@@ -12,11 +12,15 @@ __all__ = [
     "Table",
     "read_table",
     "count_updates",
+    "package_folder",
+    "results_folder",
+    "read_chapters",
 ]
 
 
 # book/learning/files.md, section "Write files that are whole or absent"
 import csv
+import importlib.resources
 import io
 import os
 import tempfile
@@ -129,3 +133,28 @@ def count_updates(row: dict[str, str], path: Path | str) -> int:
     except (KeyError, ValueError):
         reason = f"{path} does not count updates: move it away"
         raise ValueError(reason) from None
+
+
+# book/learning/files.md, section "Files that travel with the package"
+def package_folder() -> Path:
+    """Return the folder that the package is imported from."""
+    return Path(str(importlib.resources.files("smore_lit")))
+
+
+def results_folder() -> Path:
+    """Return the folder of committed results inside the package."""
+    return package_folder() / "results"
+
+
+def read_chapters() -> dict[str, str]:
+    """Return the book's sources by path; none without a checkout.
+
+    The paths are those below the checkout, such as "book/intro.md".
+    """
+    checkout = package_folder().parent
+    if not (checkout / "_toc.yml").is_file():
+        return {}
+    return {
+        path.relative_to(checkout).as_posix(): path.read_text("utf-8")
+        for path in sorted((checkout / "book").rglob("*.md"))
+    }
