@@ -6,7 +6,7 @@ Names in `PUBLIC` are imported from their modules when they are first used.
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 PUBLIC = {
     "load_task": "smore_lit.benchmark.tasks",
