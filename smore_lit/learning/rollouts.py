@@ -244,6 +244,7 @@ def check_workers(workers: int) -> None:
         )
 
 
+# book/learning/rollouts.md, section "The pool"
 class Rollouts:
     """Step many goal environments, in worker processes or in this one.
 

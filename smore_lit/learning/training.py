@@ -350,6 +350,7 @@ def step(run: Run) -> dict[str, torch.Tensor]:
     return update(agent, run.config, run.state, rho, q, run.plan.updates)
 
 
+# book/learning/training.md, section "The loop"
 def _loop(run: Run, log: "Log", progress: bool) -> None:
     plan, state, began = run.plan, run.state, time.perf_counter()
     first, last, measured = state.updates, plan.updates, {}
