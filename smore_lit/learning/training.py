@@ -61,8 +61,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-import smore_lit
-
 
 # book/learning/training.md, section "Train, stop, and go on to the same bits"
 import smore_lit
