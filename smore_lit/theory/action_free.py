@@ -14,6 +14,7 @@ __all__ = [
     "flow_matrix",
     "Matching",
     "solve_matching",
+    "STIFFNESS",
     "ActionFreeSolution",
     "solve_action_free",
 ]
@@ -97,9 +98,16 @@ def clamped_conjugate(
     Returns:
         Shape of y; infinite where y is beyond every slope of f.
     """
-    edge = floor * y - _map(divergence.generator, floor)
+    return _clamped_excess(divergence, y, floor) + floor * y
+
+
+def _clamped_excess(
+    divergence: FDivergence, y: ndarray, floor: ndarray
+) -> ndarray:
+    """Return the clamped conjugate less floor * y."""
     inside = _map(divergence.ratio, y) > floor
-    return np.where(inside, _map(divergence.nonnegative_conjugate, y), edge)
+    peak = _map(divergence.nonnegative_conjugate, y) - floor * y
+    return np.where(inside, peak, -_map(divergence.generator, floor))
 
 
 # book/theory/action_free.md, section "The dual, one transition at a time"
@@ -143,18 +151,32 @@ def action_free_objective(
 
     Source: Theorem 2 of Sikchi et al. (2024), clamp corrected.
     """
-    low = _floor(rho, q, beta, corrected, floor)
+    low, share = _floor(rho, q, beta, corrected, floor), ratio_floor(beta, q, rho)
     m, y = mix(beta, q, rho), state_difference(mdp, score)
     if (y[m == 0] > divergence.domain[1]).any():
         return np.inf
-    conjugate = clamped_conjugate(divergence, np.where(m > 0, y, 0), low)
+    gain = _clamped_excess(divergence, np.where(m > 0, y, 0), low)
     start = np.outer(mdp.start, mdp.goal_law)
     first = beta * (1 - mdp.gamma) * (start * score).sum()
-    total = first + (m * conjugate).sum() - (1 - beta) * (rho * y).sum()
-    return float(total)
+    return float(first + (m * (gain + (low - share) * y)).sum())
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+def _starts(mdp: GoalMDP) -> ndarray:
+    """Return where episodes may begin, booleans (S, G)."""
+    return np.outer(mdp.start, mdp.goal_law) > 0
+
+
+def _reached(mdp: GoalMDP, allowed: ndarray) -> ndarray:
+    """Return where `allowed` transitions (S, A, G) lead, (S, G)."""
+    leads, reached = (mdp.transitions > 0).astype(float), _starts(mdp)
+    while True:
+        ahead = np.einsum("sat,sag->tg", leads, allowed & reached[:, None]) > 0
+        if not (ahead & ~reached).any():
+            return reached
+        reached |= ahead
+
+
 def reachable_support(mdp: GoalMDP, allowed: ndarray) -> ndarray:
     """Find the transitions that policies confined to `allowed` can visit.
 
@@ -176,17 +198,12 @@ def reachable_support(mdp: GoalMDP, allowed: ndarray) -> ndarray:
         if not (allowed & risky).any():
             break
         allowed &= ~risky
-    reached = np.outer(mdp.start, mdp.goal_law) > 0
-    if (reached & dead).any():
+    if (_starts(mdp) & dead).any():
         raise ValueError(
             "every policy leaves the support of q and rho and the divergence"
             " is infinite: use a soft q, or data that cover the starts"
         )
-    while True:
-        ahead = np.einsum("sat,sag->tg", leads, allowed & reached[:, None]) > 0
-        if not (ahead & ~reached).any():
-            return allowed & reached[:, None]
-        reached |= ahead
+    return allowed & _reached(mdp, allowed)[:, None]
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -210,18 +227,20 @@ def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: tuple
 ) -> ndarray:
     """Minimise the divergence over d > 0 with `flow @ d` kept."""
-    mu = 1e-2
+    mu, price, none = 1e-2, 1e-2 / d, np.zeros((len(flow), len(flow)))
     while mu > 1e-13:
         for _ in range(60):
             value, first, second = _cost(divergence, d, parts)
-            gradient, weight = first - mu / d, second + mu / d**2
-            gain = flow / weight
-            price = np.linalg.solve(gain @ flow.T, -gain @ gradient)
-            step = -(gradient + flow.T @ price) / weight
+            gradient, weight = first - mu / d, second + price / d
+            system = np.block([[np.diag(weight), flow.T], [flow, none]])
+            pull = np.concatenate([-gradient, np.zeros(len(flow))])
+            step = np.linalg.solve(system, pull)[: len(d)]
             drop = -gradient @ step
             if drop <= 1e-3 * mu:
                 break
+            turn = mu / d - price - price / d * step
             size = min(1.0, 0.99 / max(-(step / d).min(), 1e-300))
+            pace = min(1.0, 0.99 / max(-(turn / price).min(), 1e-300))
             value -= mu * np.log(d).sum()
             while size > 1e-10:
                 trial = d + size * step
@@ -230,7 +249,7 @@ def _barrier(
                 if other <= value - 0.1 * size * drop:
                     break
                 size /= 2
-            d = d + size * step
+            d, price = d + size * step, price + pace * turn
         mu /= 5
     return d
 
@@ -325,38 +344,54 @@ def solve_matching(
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+STIFFNESS = 10.0  # kappa: price of breaking y <= f'(inf) in a hole
+
+
 def _terms(
-    divergence: FDivergence, flow: ndarray, start: ndarray, parts: tuple
+    divergence: FDivergence,
+    flow: ndarray,
+    start: ndarray,
+    parts: tuple,
+    holes: ndarray,
+    mass: ndarray,
 ) -> Callable:
-    """Return the dual of one goal as a function of its scores (S,)."""
+    """Return the dual of one goal, held back at holes, of scores (S,)."""
     m, data, floor = parts
+    edge = divergence.domain[1] if mass.size else 0.0
 
     def terms(score: ndarray) -> tuple:
         y = score @ flow
         conjugate = clamped_conjugate(divergence, y, floor)
         if not np.isfinite(conjugate).all():
-            return np.inf, None, None
+            return np.inf, None, None, None
         w = clamped_ratio(divergence, y, floor)
         inside = w > floor
+        push = np.maximum(mass + STIFFNESS * (score @ holes - edge), 0)
         x = torch.as_tensor(np.where(inside, w, 1.0)).requires_grad_()
         (bend,) = torch.autograd.grad(divergence.derivative(x).sum(), x)
         curve = np.where(inside, m / bend.numpy(), 0.0)
         value = start @ score + m @ conjugate - data @ y
-        return value, start + flow @ (m * w - data), flow * curve @ flow.T
+        value += (push @ push - mass @ mass) / (2 * STIFFNESS)
+        slope = start + flow @ (m * w - data) + holes @ push
+        bend = STIFFNESS * (holes * (push > 0)) @ holes.T
+        return value, slope, bend + flow * curve @ flow.T, push
 
     return terms
 
 
-def _minimise(terms: Callable, size: int, limit: int = 1000) -> ndarray:
-    """Return the minimiser of a convex function by damped Newton steps."""
-    score, lift = np.zeros(size), 1.0
-    value, slope, bend = terms(score)
+# book/theory/action_free.md, section "Two programs for one number"
+def _minimise(terms: Callable, score: ndarray, limit: int = 1000) -> tuple:
+    """Return the minimiser of a convex function, and its last term."""
+    lift = 1.0
+    value, slope, bend, push = terms(score)
     for _ in range(limit):
         steep = np.abs(slope).max()
         ridge = max(lift * steep, 1e-13 * np.trace(bend))
-        if steep <= 1e-15 or lift > 1e30:
+        if steep <= 2e-15 or lift > 1e30:
             break
-        step = -np.linalg.solve(bend + ridge * np.eye(size), slope)
+        step = -np.linalg.solve(bend + ridge * np.eye(len(score)), slope)
+        if -slope @ step <= 1e-29:
+            break
         trial = terms(score + step)
         noise = 1e-14 * max(abs(value), 1e-3)
         better = trial[0] <= value + 1e-4 * slope @ step
@@ -365,9 +400,9 @@ def _minimise(terms: Callable, size: int, limit: int = 1000) -> ndarray:
             if not better and -slope @ step <= noise:
                 break
         if better:
-            score, (value, slope, bend) = score + step, trial
+            score, (value, slope, bend, push) = score + step, trial
         lift = max(lift / 10, 1e-6) if better else 8 * lift
-    return score
+    return score, push
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -406,6 +441,32 @@ def _minimise_tv(
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+def _solve_goal(
+    divergence: FDivergence,
+    flow: ndarray,
+    start: ndarray,
+    parts: tuple,
+    active: ndarray,
+) -> tuple[ndarray, ndarray]:
+    """Return scores (S,) and mixture (S A,) of one goal."""
+    m, data, floor = parts
+    on, holes = active & (m > 0), active & (m == 0)
+    score, mass, old = np.zeros(len(start)), np.zeros(holes.sum()), np.inf
+    given = flow[:, on], start, (m[on], data[on], floor[on]), flow[:, holes]
+    for _ in range(200):
+        score, mass = _minimise(_terms(divergence, *given, mass), score)
+        if np.abs(mass - old).max(initial=0) <= 1e-13:
+            break
+        old = mass
+    mixture, y = np.zeros(len(m)), score @ flow
+    mixture[on] = m[on] * clamped_ratio(divergence, y[on], floor[on])
+    mixture[holes] = mass
+    if mass.size:  # y <= f'(inf) in spite of rounding
+        edge, top = divergence.domain[1] * (1 - 1e-12), y[holes].max()
+        score = score * min(1.0, edge / max(top, edge))
+    return score, mixture
+
+
 def _solve_smooth(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -414,22 +475,24 @@ def _solve_smooth(
     floor: ndarray,
 ) -> tuple[ndarray, ndarray]:
     """Return scores (S, G) and mixture (S, A, G), goal by goal."""
-    if np.isfinite(divergence.domain[1]) and (m == 0).any():
-        raise ValueError(
-            f"q and rho leave holes, which {divergence.name} lets policies"
-            " visit: use a soft q, or data that cover everything"
-        )
-    reachable_support(mdp, m > 0)
+    allowed = (m > 0) | np.isfinite(divergence.domain[1])
+    reachable_support(mdp, allowed)
+    reached = np.ones((mdp.states, mdp.goals), dtype=bool)
+    if np.allclose(m * floor, data, rtol=1e-9, atol=0):
+        reached = _reached(mdp, allowed)
+    active, flow = allowed & reached[:, None], flow_matrix(mdp)
     share, score = 1 - data.sum(), np.zeros((mdp.states, mdp.goals))
     start = share * (1 - mdp.gamma) * np.outer(mdp.start, mdp.goal_law)
-    flow = flow_matrix(mdp)
+    mixture = np.where(reached[:, None], 0.0, data)
     for g in range(mdp.goals):
-        on = m[:, :, g].ravel() > 0
-        parts = tuple(t[:, :, g].ravel()[on] for t in (m, data, floor))
-        terms = _terms(divergence, flow[:, on], start[:, g], parts)
-        score[:, g] = _minimise(terms, mdp.states)
-    y = np.where(m > 0, state_difference(mdp, score), 0)
-    return score, m * clamped_ratio(divergence, y, floor)
+        parts = tuple(t[:, :, g].ravel() for t in (m, data, floor))
+        live = active[:, :, g].ravel()
+        score[:, g], found = _solve_goal(
+            divergence, flow, start[:, g], parts, live
+        )
+        mixture[:, :, g] += found.reshape(mdp.states, mdp.actions)
+    far = (1e12 + np.abs(score).max()) / (1 - mdp.gamma)
+    return np.where(reached, score, far), mixture
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -469,8 +532,7 @@ def solve_action_free(
         Score, value, recovered occupancy and policy, and the gap.
 
     Raises:
-        ValueError: every policy has infinite divergence, or q and rho
-            leave holes and f grows no faster than its argument.
+        ValueError: every policy has infinite divergence.
 
     Source: Theorem 2 of Sikchi et al. (2024), clamp corrected.
     """
