@@ -1,8 +1,8 @@
 # Generated from book/theory/verification.md by make sync. Edit the chapter, not this file.
 """Check the whole part at once.
 
-One command draws random worlds and asks every theorem, proposition and
-conjugate of this part how far off it is.
+One command draws random worlds and asks every definition, theorem, proposition
+and conjugate of this part how far off it is.
 """
 
 __all__ = [
