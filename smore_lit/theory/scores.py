@@ -100,7 +100,9 @@ def in_sample_score(
         if change <= tolerance * max(1.0, np.abs(value).max()):
             ahead = np.einsum("sat,tg->sag", mdp.transitions, value)
             return reward + mdp.gamma * ahead, value
-    raise ValueError(f"the score still changes by {change:.1e} after 100 steps")
+    raise ValueError(
+        f"the score still changes by {change:.1e} after 100 steps"
+    )
 
 
 # book/theory/scores.md, section "Why a perfect match can miss the goal"

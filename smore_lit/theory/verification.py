@@ -94,6 +94,9 @@ from smore_lit.theory.goal_transitions import (
     log_partition,
     soft_goal_transitions,
 )
+
+
+# book/theory/verification.md, section "Check the whole part at once"
 from smore_lit.theory.mixtures import (
     mix,
     mixture_bound_gap,
@@ -410,6 +413,7 @@ def summed_occupancy(problem: Problem) -> ndarray:
     return d
 
 
+# book/theory/verification.md, section "Definitions, one entry at a time"
 def loop_mixtures(problem: Problem, alpha: float) -> dict[str, tuple]:
     """Return occupancy and mixtures, each beside a second definition.
 
@@ -898,7 +902,8 @@ def verify_theory(
 
     Returns:
         `problems`, `seed`, `kinds` (how often each was drawn), `holds`
-        (whether every bar does), `rows` with name, quantity, divergence, value, bar and holds, and `records`,
+        (whether every bar does), `rows` with name, quantity, divergence,
+        value, bar and holds, and `records`,
         one per problem and divergence.
 
     Raises:
