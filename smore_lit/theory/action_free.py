@@ -217,6 +217,7 @@ def _cost(divergence: FDivergence, d: ndarray, parts: tuple) -> tuple:
     return value.sum(), first, second
 
 
+# book/theory/action_free.md, section "Two programs for one number"
 def _solve_or_tell(matrix: ndarray, right: ndarray) -> ndarray:
     """Return the solution of a linear system, ValueError if there is none."""
     try:
@@ -490,7 +491,9 @@ def _way_out(flow: ndarray, rows: ndarray, idle: ndarray) -> ndarray:
     one, edge = np.eye(ahead.shape[1]), np.ones((ahead.shape[1], 1))
     found = linprog(
         np.append(0 * edge, 1.0),
-        A_ub=np.block([[ahead, ahead[:, :1] * 0], [one, -edge], [-one, -edge]]),
+        A_ub=np.block(
+            [[ahead, ahead[:, :1] * 0], [one, -edge], [-one, -edge]]
+        ),
         b_ub=np.append(-np.ones(len(ahead)), np.zeros(2 * len(one))),
         bounds=(None, None),
         method="highs",
@@ -585,9 +588,8 @@ def _solve_smooth(
     left = start + flow @ _columns(mixture - data).T
     if not np.abs(left).max() <= 1e-7:
         raise ValueError(
-            f"the score of {divergence.name} violates the flow by"
-            f" {np.abs(left).max():.0e}: the masses of q and rho lie too far"
-            " apart for its rounding"
+            f"rounding violates the flow by {np.abs(left).max():.0e}: the"
+            f" masses lie too far apart for {divergence.name}"
         )
     return score, mixture
 
