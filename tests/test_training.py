@@ -69,6 +69,11 @@ class Reach:
     def distance(self, achieved, desired):
         return np.linalg.norm(achieved - desired, axis=-1)
 
+    def reward(self, achieved, desired):
+        return (self.distance(achieved, desired) <= self.threshold) * 1.0
+
+    success = reward
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():

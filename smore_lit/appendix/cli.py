@@ -28,6 +28,7 @@ __all__ = [
     "describe_data",
     "name_manifest",
     "assets",
+    "find_data",
     "show_data",
     "import_data",
     "read_goal",
@@ -65,6 +66,8 @@ __all__ = [
     "describe_cell",
     "build_parser",
     "add_command",
+    "add_task",
+    "add_data",
     "add_mixture",
     "add_workers",
     "add_data_commands",
@@ -272,7 +275,10 @@ def count(number: int, noun: str) -> str:
 # book/appendix/cli.md, section "Tasks"
 def show_tasks(options) -> Answer:
     """List the tasks, their spaces, thresholds and sources."""
-    values = [dataclasses.asdict(task) for task in TASKS.values()]
+    tasks = list(TASKS.values())
+    if options.task:
+        tasks = [find_task(options.task)]
+    values = [dataclasses.asdict(task) for task in tasks]
     head = ("task", "s", "a", "g", "T", "threshold", "source")
     rows = [
         (
@@ -284,7 +290,7 @@ def show_tasks(options) -> Answer:
             f"{task.threshold:g} {task.unit}".removesuffix(" 1"),
             task.source,
         )
-        for task in TASKS.values()
+        for task in tasks
     ]
     return Answer({"tasks": values}, align([head, *rows]))
 
@@ -296,6 +302,8 @@ def find_task(name: str, noise: float = 0.0) -> Task:
     Raises:
         ValueError: no such task or noise, or noise twice.
     """
+    if ":" in name and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
     task = load_task(name)
     if noise and task.action_noise:
         raise ValueError(f"{name} has noise already: drop --noise")
@@ -306,8 +314,9 @@ def make_data(options) -> Answer:
     """Generate a dataset, or what is missing of it."""
     from smore_lit.benchmark.datasets import dataset_info, make_dataset
 
+    task = find_task(options.task, options.noise)
     path = make_dataset(
-        find_task(options.task, options.noise),
+        task,
         options.size,
         options.expert_percent,
         options.seed,
@@ -315,7 +324,7 @@ def make_data(options) -> Answer:
         options.root,
         sys.stderr.isatty(),
     )
-    return describe_data(path, dataset_info(path))
+    return describe_data(path, dataset_info(path, task))
 
 
 def describe_data(path: Path, manifest: dict) -> Answer:
@@ -367,27 +376,41 @@ def assets() -> Path:
 
 
 # book/appendix/cli.md, section "Data"
-def show_data(options) -> Answer:
-    """Describe a dataset from its manifest; check its bytes if asked."""
-    from smore_lit.benchmark.datasets import (
-        dataset_info,
-        find_manifest,
-        read_dataset,
+def find_data(options) -> tuple[Task | None, Path]:
+    """Return the task and the manifest that `data` and `--task` name.
+
+    The task is None where only a manifest is given.
+
+    Raises:
+        ValueError: they name no data.
+    """
+    from smore_lit.benchmark.datasets import find_manifest
+
+    given = options.task and find_task(options.task, options.noise)
+    if options.data is None and given:
+        return given, name_manifest(given, options)
+    name = options.data or ""
+    known = name.partition(NOISE_MARK)[0] in TASKS
+    if name and not known and as_path(name).exists():
+        return given, find_manifest(name)
+    if known or ":" in name:
+        task = find_task(name, options.noise)
+        return task, name_manifest(task, options)
+    raise ValueError(
+        f"{name!r} is neither a task nor a manifest;"
+        f" known tasks: {', '.join(TASKS)}; one of your own is module:NAME"
     )
 
-    if options.data.partition(NOISE_MARK)[0] in TASKS:
-        task = find_task(options.data, options.noise)
-        path = name_manifest(task, options)
-    elif as_path(options.data).exists():
-        path = find_manifest(options.data)
-    else:
-        raise ValueError(
-            f"{options.data!r} is neither a task nor a manifest;"
-            f" known tasks: {', '.join(TASKS)}"
-        )
-    answer = describe_data(path, dataset_info(path))
+
+# book/appendix/cli.md, section "Data"
+def show_data(options) -> Answer:
+    """Describe a dataset from its manifest; check its bytes if asked."""
+    from smore_lit.benchmark.datasets import dataset_info, read_dataset
+
+    task, path = find_data(options)
+    answer = describe_data(path, dataset_info(path, task))
     if options.verify:
-        read_dataset(path)
+        read_dataset(path, task)
         answer.values["verified"] = True
         answer = answer._replace(text=f"{answer.text}\nall bytes verified")
     return answer
@@ -399,11 +422,11 @@ def import_data(options) -> Answer:
     from smore_lit.benchmark.datasets import dataset_info
     from smore_lit.benchmark.foreign import import_dataset
 
-    goal = options.goal
+    goal, task = options.goal, find_task(options.task)
     path = import_dataset(
         options.file,
         options.format,
-        load_task(options.task),
+        task,
         options.out,
         options.expert,
         options.expert_percent,
@@ -412,7 +435,7 @@ def import_data(options) -> Answer:
         goal=None if goal is None else read_goal(goal),
         clip=options.clip,
     )
-    return describe_data(path, dataset_info(path))
+    return describe_data(path, dataset_info(path, task))
 
 
 def read_goal(text: str) -> list[float] | str:
@@ -430,11 +453,8 @@ def export_data(options) -> Answer:
     """Write a dataset of ours in a public format."""
     from smore_lit.benchmark.foreign import write_minari
 
-    path = as_path(options.data)
-    if options.data.partition(NOISE_MARK)[0] in TASKS or not path.exists():
-        task = find_task(options.data, options.noise)
-        path = name_manifest(task, options)
-    folder = write_minari(path, options.id, options.out)
+    task, path = find_data(options)
+    folder = write_minari(path, options.id, options.out, task)
     return Answer({"folder": folder}, str(folder))
 
 
@@ -494,7 +514,7 @@ PLANNED = (
 def train_agent(options) -> Answer:
     """Train an algorithm, or go on with a run that was stopped."""
     task = find_task(options.task, options.noise)
-    from smore_lit.benchmark.datasets import ARRAYS, read_dataset
+    from smore_lit.benchmark.datasets import read_dataset
     from smore_lit.learning.agent import find_agent, make_config
     from smore_lit.learning.training import train
     from smore_lit.learning.trajectories import as_trajectories
@@ -506,9 +526,9 @@ def train_agent(options) -> Answer:
     plan = {n: getattr(options, n) for n in (*PLANNED, "compile")}
     plan = {name: n for name, n in plan.items() if n is not None}
     out = as_path(options.out) if options.out else default_folder(options)
-    data = read_dataset(choose_manifest(task, options))
+    data = read_dataset(choose_manifest(task, options), task)
     run = train(
-        as_trajectories(*(data[name] for name in ARRAYS)),
+        as_trajectories(**data),
         agent,
         task,
         out,
@@ -555,11 +575,7 @@ def choose_manifest(task: Task, options) -> Path:
     if options.manifest is None:
         return name_manifest(task, options)
     path = find_manifest(options.manifest)
-    found = load_task(dataset_info(path)["task"])
-    if found.base != task.base:
-        raise ValueError(
-            f"{options.manifest} holds data of {found.name}, not {task.name}"
-        )
+    dataset_info(path, task)
     return path
 
 
@@ -612,8 +628,12 @@ def score_table(scores: dict[str, dict[str, float]]) -> str:
 
 
 # book/appendix/cli.md, section "Evaluation"
-def find_policy(place: str):
+def find_policy(place: str, name: str | None = None):
     """Return (task, policy) of a run's folder, a checkpoint, or "builtin".
+
+    Args:
+        place: of the policy.
+        name: of its task; None: the one that the checkpoint names.
 
     Raises:
         ValueError: there is none, or it cannot act in a task we know.
@@ -630,10 +650,10 @@ def find_policy(place: str):
     from smore_lit.learning.checkpoints import load_policy
 
     policy = load_policy(path)
-    name = policy.description.get("task")
+    name = name or policy.description.get("task")
     if not isinstance(name, str):
-        raise ValueError(f"{path} was trained without a task: use Python")
-    task = load_task(name)
+        raise ValueError(f"{path} was trained without a task: say --task")
+    task = find_task(name)
     sizes = (task.observation_size, task.action_size, task.goal_size)
     if tuple(policy.sizes) != sizes:
         raise ValueError(
@@ -646,7 +666,7 @@ def find_policy(place: str):
 # book/appendix/cli.md, section "Evaluation"
 def evaluate_policy(options) -> Answer:
     """Play episodes with a trained policy and print its scores."""
-    task, policy = find_policy(options.policy)
+    task, policy = find_policy(options.policy, options.task)
     from smore_lit.learning.evaluation import (
         METRICS,
         evaluate,
@@ -708,7 +728,7 @@ def film_policy(options) -> Answer:
         raise ValueError(f"--out must end in .gif or .mp4, got {out.name!r}")
     if not out.parent.is_dir():
         raise ValueError(f"no folder {out.parent}: make it")
-    task, policy = find_policy(options.policy)
+    task, policy = find_policy(options.policy, options.task)
     from smore_lit.benchmark.pictures import record, save_gif, save_mp4
 
     frames = []
@@ -957,7 +977,8 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True
     )
-    add_command(commands, "tasks", show_tasks)
+    tasks = add_command(commands, "tasks", show_tasks)
+    tasks.add_argument("--task", metavar="NAME", help="this one only")
     data = commands.add_parser("data", help="make and inspect datasets")
     add_data_commands(
         data.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -990,6 +1011,24 @@ def add_command(commands, name: str, answer: Callable, goes_on=False):
     return parser
 
 
+def add_task(parser) -> None:
+    """Add TASK, which may also be given as --task TASK."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    options = dict(metavar="TASK", help="module:NAME for one of your own")
+    group.add_argument(
+        "task", nargs="?", default=argparse.SUPPRESS, **options
+    )  # left out, it must not overwrite what --task said
+    group.add_argument("--task", **options)
+
+
+def add_data(parser) -> None:
+    """Add what names data: a task, a manifest, or --task for either."""
+    parser.add_argument("data", metavar="TASK|MANIFEST", nargs="?")
+    parser.add_argument(
+        "--task", metavar="TASK", help="module:NAME of your own world"
+    )
+
+
 def add_mixture(parser) -> None:
     """Add the options that name a dataset."""
     add = parser.add_argument
@@ -1014,19 +1053,19 @@ def add_workers(parser) -> None:
 def add_data_commands(commands) -> None:
     """Add `data make`, `data info`, `data import` and `data export`."""
     parser = add_command(commands, "make", make_data, goes_on=True)
-    parser.add_argument("task", metavar="TASK")
+    add_task(parser)
     add_mixture(parser)
     parser.add_argument("--seed", type=whole(0), default=0, metavar="N")
     add_workers(parser)
     parser = add_command(commands, "info", show_data)
-    parser.add_argument("data", metavar="TASK|MANIFEST")
+    add_data(parser)
     add_mixture(parser)
     parser.add_argument(
         "--verify", action="store_true", help="read and check every byte"
     )
     add_import(add_command(commands, "import", import_data))
     parser = add_command(commands, "export", export_data)
-    parser.add_argument("data", metavar="TASK|MANIFEST")
+    add_data(parser)
     parser.add_argument("--to", choices=["minari"], default="minari")
     parser.add_argument("--id", metavar="NAME", help="ends with -v0 or so")
     parser.add_argument("--out", metavar="DIR", help="else Minari's own")
@@ -1064,7 +1103,7 @@ def add_train(commands) -> None:
     """Add `train`."""
     parser = add_command(commands, "train", train_agent, goes_on=True)
     add = parser.add_argument
-    add("task", metavar="TASK")
+    add_task(parser)
     add("--algo", default="smore", metavar="NAME")
     add_plan(parser, PLANNED)
     add_mixture(parser)
@@ -1111,6 +1150,7 @@ def add_policy_commands(commands) -> None:
         parser = add_command(commands, name, answer)
         add = parser.add_argument
         add("policy", metavar="DIR|builtin", help=where)
+        add("--task", metavar="TASK", help="left out: the one of its training")
         add("--seed", type=whole(0), default=0, metavar="N")
         if name == "eval":
             add("--episodes", type=whole(1), default=50, metavar="N")
@@ -1119,7 +1159,7 @@ def add_policy_commands(commands) -> None:
         else:
             add("--episodes", type=whole(1, 50), default=1, metavar="N")
             add("--out", required=True, metavar="FILE", help=".gif or .mp4")
-            add("--drawing", action="store_true", help="stick figures")
+            add("--drawing", action="store_true", help="draw, do not render")
 
 
 def add_verify(commands) -> None:

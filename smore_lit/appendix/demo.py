@@ -38,7 +38,7 @@ from smore_lit.benchmark.datasets import (
 )
 from smore_lit.benchmark.pictures import record, save_gif
 from smore_lit.benchmark.tasks import Task, load_task
-from smore_lit.learning.evaluation import score_episodes
+from smore_lit.learning.evaluation import discount_rewards
 from smore_lit.learning.files import (
     as_path,
     claim_folder,
@@ -87,20 +87,20 @@ def data_scores(task: Task, arrays: dict, experts: int) -> dict[str, dict]:
     """Return mean returns of the expert and the random episodes.
 
     Args:
-        task: gives distance and threshold.
+        task: gives the reward.
         arrays: achieved_goals (E, T+1, G), desired_goals (E, G).
         experts: how many episodes, the first ones, are the expert's.
     """
     goals = arrays["desired_goals"][:, None]
-    distances = task.distance(arrays["achieved_goals"][:, 1:], goals)
-    scores = score_episodes(distances, task.threshold)
+    rewards = task.reward(arrays["achieved_goals"][:, 1:], goals)
+    scores = discount_rewards(rewards)
     return {
         half: {name: float(scores[name][rows].mean()) for name in SHOWN}
         for half, rows in (
             ("expert", slice(experts)),
             ("random", slice(experts, None)),
         )
-        if len(distances[rows])
+        if len(rewards[rows])
     }
 
 

@@ -16,6 +16,8 @@ __all__ = [
     "behaviour_policy",
     "episode_seeds",
     "collect",
+    "as_factory",
+    "record",
     "pack",
     "write_file",
     "TEMPORARY",
@@ -54,6 +56,7 @@ __all__ = [
     "FILE",
     "LARGEST",
     "check_entry",
+    "task_of",
     "MANIFEST",
     "check_manifest",
     "find_manifest",
@@ -69,6 +72,7 @@ import contextlib
 import hashlib
 import importlib.metadata
 import importlib.resources
+import inspect
 import io
 import json
 import math
@@ -78,6 +82,7 @@ import re
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -86,7 +91,7 @@ import numpy as np
 
 import smore_lit
 from smore_lit.benchmark.experts import Noisy, expert, random_policy
-from smore_lit.benchmark.tasks import Task, load_task
+from smore_lit.benchmark.tasks import NOISE_MARK, TASKS, Task, load_task
 from smore_lit.learning.files import (
     as_number,
     as_path,
@@ -95,7 +100,7 @@ from smore_lit.learning.files import (
     read_json,
     write_atomic,
 )
-from smore_lit.learning.rollouts import Rollouts, check_workers
+from smore_lit.learning.rollouts import Rollouts, check_workers, play
 
 
 # book/benchmark/datasets.md, section "Mix two halves"
@@ -178,16 +183,79 @@ def episode_seeds(seed: int, task: Task, half: str, index: int):
 
 
 def collect(pool: Rollouts, task: Task, half: str, seed: int, episodes):
-    """Play the episodes with these indices; return the four arrays."""
+    """Play the episodes with these indices; return what `play` returns."""
     pairs = [episode_seeds(seed, task, half, i) for i in episodes]
     return pool.perform(behaviour_policy(task, half), pairs, task.horizon)
+
+
+# book/benchmark/datasets.md, section "Record any policy"
+def as_factory(task: Task, policy) -> Callable:
+    """Return (generator) -> act for any policy that `record` takes."""
+    if policy is None:
+        return random_policy(task)
+    if hasattr(policy, "one"):  # a trained one: its first seed acts
+        policy = policy.one()
+    try:
+        needed = [
+            p
+            for p in inspect.signature(policy).parameters.values()
+            if p.default is p.empty and p.kind < p.VAR_POSITIONAL
+        ]
+    except (TypeError, ValueError):  # built in, without a signature
+        needed = ()
+    return policy if len(needed) == 1 else lambda generator: policy
+
+
+# book/benchmark/datasets.md, section "Record any policy"
+def record(
+    task: Task | str,
+    policy=None,
+    episodes: int = 200,
+    seed: int = 0,
+    workers: int = 0,
+) -> dict[str, np.ndarray]:
+    """Record episodes of a policy, for `as_trajectories(**recorded)`.
+
+    Args:
+        task: a task or its name.
+        policy: act(observation (O,), goal (G,)) -> action (A,) in [-1, 1];
+            or (numpy Generator) -> act, called once per episode; or a
+            trained policy; None draws actions uniformly.
+        episodes: how many.
+        seed: decides every episode.
+        workers: processes that simulate; 0 uses this one. No effect on data.
+
+    Returns:
+        observations (E, T+1, O), actions (E, T, A),
+        achieved_goals (E, T+1, G), desired_goals (E, G), float32, and
+        lengths (E,), below T where the environment ended an episode.
+
+    Raises:
+        ValueError: bad counts, or actions that are not in [-1, 1].
+    """
+    task = load_task(task)
+    episodes, seed = as_whole("episodes", episodes, 1), as_whole("seed", seed)
+    make, rounds = as_factory(task, policy), []
+    with Rollouts(task.make, min(episodes, 20), workers) as pool:
+        for first in range(0, episodes, pool.slots):
+            block = range(first, min(first + pool.slots, episodes))
+            pairs = [episode_seeds(seed, task, "recorded", i) for i in block]
+            acts = [make(generator) for _, generator in pairs]
+            seeds = [world for world, _ in pairs]
+            rounds.append(play(pool, acts, seeds, task.horizon))
+            if np.abs(rounds[-1]["actions"]).max() > 1:
+                raise ValueError("the policy leaves [-1, 1]: clip its actions")
+    return {k: np.concatenate([r[k] for r in rounds]) for k in rounds[0]}
 
 
 # book/benchmark/datasets.md, section "Files that are whole or absent"
 def pack(arrays: dict[str, np.ndarray]) -> bytes:
     """Return `arrays` as the bytes of an uncompressed npz file."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **{key: arrays[key] for key in ARRAYS})
+    buffer, names = io.BytesIO(), list(ARRAYS)
+    steps = arrays["actions"].shape[1]
+    if np.any(arrays.get("lengths", steps) != steps):
+        names.append("lengths")
+    np.savez(buffer, **{key: arrays[key] for key in names})
     return buffer.getvalue()
 
 
@@ -250,6 +318,8 @@ SIMULATORS = {  # what a world of our own stands on, by its module
 
 def simulators(task: Task) -> dict[str, str]:
     """Return the packages that decide the physics of `task`, by a name."""
+    if task.base not in TASKS:
+        return {"gymnasium": "gymnasium"}
     if task.entry_point is None:
         return {"mujoco": "mujoco", "robotics": "gymnasium-robotics"}
     module = task.entry_point.partition(":")[0]
@@ -267,6 +337,8 @@ def half_recipe(task: Task, half: str, seed: int) -> dict:
     }
     if task.action_noise:
         recipe["action_noise"] = task.action_noise
+    if task.env_kwargs:
+        recipe["env_kwargs"] = repr(sorted(task.env_kwargs.items()))
     for name, package in simulators(task).items():
         recipe[name] = version_of(package)
     return recipe
@@ -329,7 +401,7 @@ def make_shard(pool, folder, ledger, task, episodes, advance) -> None:
         rounds.append(collect(pool, task, half, seed, block))
         advance(len(block))
     data = pack(
-        {key: np.concatenate([r[key] for r in rounds]) for key in ARRAYS}
+        {key: np.concatenate([r[key] for r in rounds]) for key in rounds[0]}
     )
     write_file(folder / shard_name(episodes), data)
     ledger["sha256"][shard_name(episodes)] = digest(data)
@@ -356,6 +428,8 @@ def score(task: Task, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
     rewards = task.reward(arrays["achieved_goals"], goals)
     rewards = rewards[:, : task.horizon - 1]
     steps = np.arange(rewards.shape[1])
+    if "lengths" in arrays:
+        rewards = rewards * (steps <= arrays["lengths"][:, None])
     sums = [(rewards * g**steps).sum(1) for g in (1.0, 0.98, 0.99)]
     return [*sums, rewards[:, -1]]
 
@@ -390,8 +464,8 @@ def manifest_path(task, size, expert_percent, root=None) -> Path:
     """Return the path of a mixture's manifest; it need not exist."""
     task = load_task(task)
     count_episodes(task, size)
-    name = f"{size}-{as_percent(expert_percent)}.json"
-    return data_root(root) / task.name / name
+    folder = data_root(root) / re.sub(r"[^\w.=-]", "_", task.name)
+    return folder / f"{size}-{as_percent(expert_percent)}.json"
 
 
 def versions(task: Task | None) -> dict[str, str]:
@@ -481,7 +555,7 @@ def fill_halves(task, folder, counts, size, seed, workers, progress):
 
     ledgers, missing = {}, []
     sweep(folder)
-    for half in HALVES:
+    for half in filter(counts.get, HALVES):
         recipe = half_recipe(task, half, seed)
         ledgers[half] = open_ledger(folder / half, recipe)
         for episodes in shard_ranges(counts[half], SHARD[size]):
@@ -535,9 +609,9 @@ def shard_shapes(task: Task, episodes: int, steps: int) -> dict[str, tuple]:
     }
 
 
-def read_array(file: zipfile.ZipFile, name: str, shape: tuple):
-    """Return one float32 array of `shape`, refusing anything else."""
-    size = math.prod(shape) * 4
+def read_array(file: zipfile.ZipFile, name: str, shape: tuple, kind="<f4"):
+    """Return one array of `shape` and `kind`, refusing anything else."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
     if file.getinfo(name).file_size > size + 1024:
         raise ValueError(f"{name} declares more bytes than {shape} needs")
     with file.open(name) as member:
@@ -546,13 +620,14 @@ def read_array(file: zipfile.ZipFile, name: str, shape: tuple):
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError(f"{name} has an unknown npy version")
     header = np.lib.format.read_array_header_1_0(stream)
-    if header != (shape, False, np.dtype("<f4")):
+    if header != (shape, False, np.dtype(kind)):
         raise ValueError(
-            f"{name} is {header[2]} {header[0]}, expected float32 {shape}"
+            f"{name} is {header[2]} {header[0]}, expected"
+            f" {np.dtype(kind).name} {shape}"
         )
     if len(data) - stream.tell() != size:
         raise ValueError(f"{name} is truncated")
-    array = np.frombuffer(data, "<f4", offset=stream.tell())
+    array = np.frombuffer(data, kind, offset=stream.tell())
     return array.reshape(shape).copy()
 
 
@@ -566,6 +641,12 @@ def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
         from smore_lit.learning.trajectories import scale_actions
 
         arrays["actions"] = scale_actions(arrays["actions"])
+    steps = arrays["actions"].shape[1]
+    lengths = arrays.get("lengths", np.array([steps]))
+    if lengths.min() < 1 or lengths.max() > steps:
+        raise ValueError(f"lengths leave 1 to {steps}")
+    if task.goal_index is None:
+        return
     achieved = task.phi(arrays["observations"])
     if not np.array_equal(achieved, arrays["achieved_goals"]):
         raise ValueError("achieved_goals are not phi(observations)")
@@ -573,16 +654,20 @@ def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
 def parse_shard(data: bytes, task: Task, episodes: int, steps: int) -> dict:
-    """Return the four arrays in the bytes of a shard, fully checked."""
+    """Return the arrays in the bytes of a shard, fully checked."""
     shapes = shard_shapes(task, episodes, steps)
     with zipfile.ZipFile(io.BytesIO(data)) as file:
-        names = sorted(file.namelist())
-        if names != sorted(f"{name}.npy" for name in ARRAYS):
-            raise ValueError(f"holds {', '.join(names)[:80]}, not 4 arrays")
+        names = set(file.namelist()) - {"lengths.npy"}
+        if sorted(names) != sorted(f"{name}.npy" for name in ARRAYS):
+            names = ", ".join(sorted(names))[:80]
+            raise ValueError(f"holds {names}, not 4 arrays")
         arrays = {
             name: read_array(file, f"{name}.npy", shapes[name])
             for name in ARRAYS
         }
+        if "lengths.npy" in file.namelist():
+            lengths = read_array(file, "lengths.npy", (episodes,), "<i8")
+            arrays["lengths"] = lengths
     check_values(task, arrays)
     return arrays
 
@@ -615,12 +700,16 @@ def read_shards(task: Task, folder: Path, manifest: dict) -> dict:
         name: np.empty(shape, np.float32)
         for name, shape in shard_shapes(task, total, steps).items()
     }
+    lengths = np.full(total, steps)
     first = 0
     for entry in manifest["shards"]:
         part = read_shard(task, folder / entry["file"], entry, steps)
         for name, rows in part.items():
-            arrays[name][first : first + entry["used"]] = rows
+            place = lengths if name == "lengths" else arrays[name]
+            place[first : first + entry["used"]] = rows
         first += entry["used"]
+    if (lengths != steps).any():
+        arrays["lengths"] = lengths
     return arrays
 
 
@@ -649,6 +738,33 @@ def check_entry(entry: dict, task: Task, steps: int) -> None:
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
+def task_of(manifest: dict, task: Task | str | None = None) -> Task:
+    """Return the task whose data a manifest lists.
+
+    Args:
+        manifest: what a file says.
+        task: whose data they are expected to be, with or without noise.
+
+    Raises:
+        ValueError: they are of another task, or of one in a module that
+            nobody but the file has named.
+    """
+    name = manifest["task"]
+    base = name.partition(NOISE_MARK)[0]
+    if task is not None:
+        task = load_task(task)
+        if base != task.base:
+            raise ValueError(f"holds data of {name!r:.80}, not {task.name}")
+        if base not in TASKS:
+            return task
+    if ":" in base:
+        raise ValueError(
+            f"holds data of a task of your own: say --task {name:.80}"
+        )
+    return load_task(name)
+
+
+# book/benchmark/datasets.md, section "Load it without trusting it"
 MANIFEST = {
     "format": object,
     "task": str,
@@ -671,11 +787,10 @@ MANIFEST = {
 }
 
 
-def check_manifest(manifest: dict) -> None:
+def check_manifest(manifest: dict, task: Task) -> None:
     """Raise ValueError unless these values can be those of a manifest."""
     if manifest["format"] != 1:
         raise ValueError(f"has the unknown format {manifest['format']!r:.40}")
-    task = load_task(manifest["task"])
     steps = manifest["horizon"]
     if not 1 <= steps <= 10_000:
         raise ValueError(f"has the impossible horizon {steps!r:.40}")
@@ -708,8 +823,12 @@ def find_manifest(place) -> Path:
     return found[0]
 
 
-def dataset_info(manifest_path) -> dict:
+def dataset_info(manifest_path, task: Task | str | None = None) -> dict:
     """Return the checked contents of a manifest; reads no shard.
+
+    Args:
+        manifest_path: of the manifest.
+        task: whose data they are; needed for a task of your own.
 
     Raises:
         ValueError: one line naming the file and what is wrong with it.
@@ -720,7 +839,11 @@ def dataset_info(manifest_path) -> dict:
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
     try:
-        check_manifest(manifest)
+        task = task_of(manifest, task)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    try:
+        check_manifest(manifest, task)
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise ValueError(f"{path}: {reason}: make it again") from None
@@ -728,14 +851,20 @@ def dataset_info(manifest_path) -> dict:
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
-def read_dataset(manifest_path) -> dict[str, np.ndarray]:
+def read_dataset(
+    manifest_path, task: Task | str | None = None
+) -> dict[str, np.ndarray]:
     """Return the mixture that a manifest, or its folder, describes.
 
     See `load_dataset` for what is returned and raised.
+
+    Args:
+        manifest_path: of the manifest, or of its folder.
+        task: see `dataset_info`.
     """
     path = find_manifest(manifest_path)
-    manifest = dataset_info(path)
-    return read_shards(load_task(manifest["task"]), path.parent, manifest)
+    manifest = dataset_info(path, task)
+    return read_shards(task_of(manifest, task), path.parent, manifest)
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
@@ -755,8 +884,8 @@ def load_dataset(
 
     Returns:
         observations (E, T+1, O), actions (E, T, A),
-        achieved_goals (E, T+1, G), desired_goals (E, G), float32; expert
-        episodes come first.
+        achieved_goals (E, T+1, G), desired_goals (E, G), float32; lengths
+        (E,) if an episode ended early; expert episodes come first.
 
     Raises:
         ValueError: it does not exist, or anything in it is wrong.
@@ -769,7 +898,7 @@ def load_dataset(
             f"{task.name} --size {size} --expert-percent"
             f" {as_percent(expert_percent)}`"
         )
-    return read_dataset(path)
+    return read_dataset(path, task)
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"

@@ -797,25 +797,29 @@ def read_episode(tables: Tables, task: Task, name: str, own: bool) -> tuple:
 
 # book/benchmark/foreign.md, section "Minari"
 def as_buffers(task: Task, arrays: dict[str, np.ndarray]) -> list:
-    """Return episodes as Minari's buffers."""
+    """Return episodes as Minari's buffers.
+
+    An episode that ended before its time limit counts as terminated.
+    """
     from minari.data_collector import EpisodeBuffer
 
     buffers, steps = [], arrays["actions"].shape[1]
-    last = [False] * (steps - 1) + [True]
-    for states, actions, achieved, goal in zip(
-        *(arrays[name] for name in datasets.ARRAYS)
+    lengths = arrays.get("lengths", np.full(len(arrays["actions"]), steps))
+    for states, actions, achieved, goal, length in zip(
+        *(arrays[name] for name in datasets.ARRAYS), lengths
     ):
+        last, kept = np.arange(length) == length - 1, slice(length + 1)
         observations = {
-            "observation": states,
-            "achieved_goal": achieved,
-            "desired_goal": np.repeat(goal[None], steps + 1, axis=0),
+            "observation": states[kept],
+            "achieved_goal": achieved[kept],
+            "desired_goal": np.repeat(goal[None], length + 1, axis=0),
         }
         buffers.append(EpisodeBuffer(
             observations=observations,
-            actions=actions,
-            rewards=task.reward(achieved[1:], goal) - 1.0,
-            terminations=[False] * steps,
-            truncations=last,
+            actions=actions[:length],
+            rewards=task.reward(achieved[1:][:length], goal) - 1.0,
+            terminations=(last & (length < steps)).tolist(),
+            truncations=(last & (length == steps)).tolist(),
         ))
     return buffers
 
@@ -859,13 +863,16 @@ def registered(task: Task):
 NAME = re.compile(r"([\w-]+/){0,3}[\w-]*\w-v\d+", re.ASCII)
 
 
-def write_minari(manifest_path, name: str | None = None, out=None) -> Path:
+def write_minari(
+    manifest_path, name: str | None = None, out=None, task: Task | None = None
+) -> Path:
     """Write a dataset of ours as a Minari dataset.
 
     Args:
         manifest_path: of the dataset.
         name: Minari's; None: smore-lit/TASK/SIZE-PERCENT-v0.
         out: folder of all Minari datasets; None: Minari's own choice.
+        task: whose data they are; needed for a task of your own.
 
     Returns:
         The folder of the new dataset.
@@ -875,7 +882,8 @@ def write_minari(manifest_path, name: str | None = None, out=None) -> Path:
     """
     minari = need("minari")
     manifest_path = datasets.find_manifest(manifest_path)
-    manifest = datasets.dataset_info(manifest_path)
+    manifest = datasets.dataset_info(manifest_path, task)
+    task = datasets.task_of(manifest, task)
     stem = re.sub(r"[^\w-]", "_", manifest_path.stem)
     plain = re.sub(r"[^\w-]", "_", manifest["task"])
     name = f"smore-lit/{plain}/{stem}-v0" if name is None else name
@@ -888,7 +896,7 @@ def write_minari(manifest_path, name: str | None = None, out=None) -> Path:
     claim_folder(home)
     with tempfile.TemporaryDirectory(dir=home, prefix=".part-") as scratch:
         try:
-            fill_minari(minari, manifest_path, manifest, name, scratch)
+            fill_minari(minari, task, manifest_path, manifest, name, scratch)
             adopt(Path(scratch), home, name)
         except OSError as error:
             reason = str(error).replace(scratch, str(home))
@@ -897,9 +905,8 @@ def write_minari(manifest_path, name: str | None = None, out=None) -> Path:
 
 
 # book/benchmark/foreign.md, section "Minari"
-def fill_minari(minari, path: Path, manifest: dict, name: str, home) -> None:
+def fill_minari(minari, task, path, manifest, name: str, home) -> None:
     """Write the dataset of `manifest` as `name` into the folder `home`."""
-    task = load_task(manifest["task"])
     about, dataset = minari_metadata(task, manifest), None
     place = {"MINARI_DATASETS_PATH": str(home)}
     with changed_environment(place), warnings.catch_warnings():
@@ -1027,10 +1034,10 @@ def fingerprint(path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_vacant(folder: Path, origin: dict) -> None:
+def check_vacant(folder: Path, origin: dict, task: Task) -> None:
     """Raise ValueError if `folder` holds data of another origin."""
     for path in sorted(folder.glob("*.json")):
-        if datasets.dataset_info(path).get("origin") != origin:
+        if datasets.dataset_info(path, task).get("origin") != origin:
             raise ValueError(
                 f"{folder} holds other data: choose another --out"
             )
@@ -1099,7 +1106,7 @@ def import_dataset(
         name, percent = f"imported-{share}", float(share)
     usual = datasets.data_root(root) / task.name / form
     folder = as_path(out) if out else usual
-    check_vacant(folder, json.loads(json.dumps(origin)))
+    check_vacant(folder, json.loads(json.dumps(origin)), task)
     shards = [write_shards(folder, *pair) for pair in halves.items()]
     counts = {half: len(rows["actions"]) for half, rows in halves.items()}
     steps = arrays["actions"].shape[1]

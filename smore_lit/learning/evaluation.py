@@ -7,6 +7,7 @@ Fifty episodes per seed, seven numbers per episode, one code path for all.
 __all__ = [
     "DISCOUNTS",
     "METRICS",
+    "discount_rewards",
     "score_episodes",
     "episode_seed",
     "evaluate",
@@ -27,7 +28,7 @@ from smore_lit.learning.files import as_plain, as_whole
 from smore_lit.learning.rollouts import Rollouts
 
 
-# book/learning/evaluation.md, section "Seven numbers from one row of distances"
+# book/learning/evaluation.md, section "Seven numbers from one episode"
 DISCOUNTS = {
     "return_098": 0.98,
     "return_099": 0.99,
@@ -37,35 +38,49 @@ DISCOUNTS = {
 METRICS = (*DISCOUNTS, "success", "final_distance", "first_hit")
 
 
+def discount_rewards(rewards: np.ndarray) -> dict[str, np.ndarray]:
+    r"""Return $\sum_{t=1}^T \gamma^{t-1} r_t$ of rewards (..., T) by name.
+
+    Raises:
+        ValueError: no step, or a reward that is neither 0 nor 1.
+    """
+    rewards = np.asarray(rewards, dtype=np.float64)
+    if rewards.ndim < 1 or rewards.shape[-1] == 0:
+        raise ValueError("rewards need at least one step on their last axis")
+    if not np.isin(rewards, (0, 1)).all():
+        raise ValueError("a reward is neither 0 nor 1: look at the task")
+    steps = np.arange(rewards.shape[-1])
+    return {name: rewards @ g**steps for name, g in DISCOUNTS.items()}
+
+
 def score_episodes(
-    distances: np.ndarray, threshold: float
+    rewards: np.ndarray, distances: np.ndarray, success: np.ndarray
 ) -> dict[str, np.ndarray]:
-    r"""Compute the metrics of episodes from their distances to the goal.
+    """Compute the metrics of episodes.
 
     Args:
-        distances: after each of T actions, (..., T), in units of the goal.
-        threshold: the goal is reached where distance <= threshold.
+        rewards: 1 where the goal was reached after the t-th of T actions,
+            else 0, (..., T).
+        distances: to the goal, (..., T), in units of the goal.
+        success: 1 where the last state is a success, else 0, (...).
 
     Returns:
-        For each name in METRICS an array (...): returns
-        $\sum_{t=1}^T \gamma^{t-1} r_t$ with r_t = 1 where reached, else 0;
-        success, 1 where reached after the last action; the last distance;
-        first_hit, the first t that reached, T + 1 where none did.
+        For each name in METRICS an array (...): the returns; success; the
+        last distance; first_hit, the first t that reached, T + 1 where none
+        did.
 
     Raises:
         ValueError: no step, or a distance that is not finite.
     """
+    scores = discount_rewards(rewards)
     distances = np.asarray(distances, dtype=np.float64)
-    if distances.ndim < 1 or distances.shape[-1] == 0:
-        raise ValueError("distances need at least one step on their last axis")
     if not np.isfinite(distances).all():
         raise ValueError("a distance is not finite: look at the simulator")
-    reached = distances <= threshold
-    steps = np.arange(distances.shape[-1])
-    scores = {k: reached @ g**steps for k, g in DISCOUNTS.items()}
-    scores["success"] = reached[..., -1].astype(float)
+    scores["success"] = np.asarray(success, dtype=np.float64)
     scores["final_distance"] = distances[..., -1]
-    first = np.where(reached.any(-1), reached.argmax(-1), len(steps)) + 1
+    reached = np.asarray(rewards) > 0
+    never = reached.shape[-1]
+    first = np.where(reached.any(-1), reached.argmax(-1), never) + 1
     scores["first_hit"] = first.astype(float)
     return scores
 
@@ -90,7 +105,8 @@ def evaluate(
     """Play `episodes` episodes with the policy of every training seed.
 
     Args:
-        task: gives make(), horizon, threshold and distance(); or its name.
+        task: gives make(), horizon, action_size, distance(), reward() and
+            success(); or its name.
         act: maps observations (N, B, O) and goals (N, B, G) to actions
             (N, B, A), all seeds at once.
         seeds: the N training seeds.
@@ -102,11 +118,13 @@ def evaluate(
             own affair.
 
     Returns:
-        For each name in METRICS an array (N, episodes).
+        For each name in METRICS an array (N, episodes). An episode that its
+        environment ends early collects nothing more; its success and final
+        distance are those of its last state.
 
     Raises:
-        ValueError: fewer than one episode or seed, or actions of another
-            shape.
+        ValueError: fewer than one episode or seed, actions of another
+            shape, or no goal environment.
     """
     task, seeds = smore_lit.load_task(task), as_seeds(seeds)
     episodes = as_whole("episodes", episodes, None)
@@ -118,13 +136,12 @@ def evaluate(
         with Rollouts(task.make, slots, workers) as rollouts:
             return evaluate(task, act, seeds, episodes, seed, 0, rollouts)
     width = max(1, rollouts.slots // len(seeds))
-    distances = []
+    parts = []
     for start in range(0, episodes, width):
         chosen = range(start, min(start + width, episodes))
         starts = [episode_seed(seed, run, k) for run in seeds for k in chosen]
-        distances.append(_play(task, act, rollouts, starts, len(seeds)))
-    distances = np.concatenate(distances, axis=1)
-    return score_episodes(distances, task.threshold)
+        parts.append(_play(task, act, rollouts, starts, len(seeds)))
+    return score_episodes(*(np.concatenate(p, axis=1) for p in zip(*parts)))
 
 
 # book/learning/evaluation.md, section "The same episodes for everybody"
@@ -145,21 +162,26 @@ def count_slots(seeds: int, episodes: int, about: int = 20) -> int:
     return seeds * min(episodes, max(1, about // seeds))
 
 
-def _play(task, act, rollouts, starts, seeds) -> np.ndarray:
+def _play(task, act, rollouts, starts, seeds) -> tuple[np.ndarray, ...]:
     lead = seeds, len(starts) // seeds
-    view = rollouts.reset(starts)
-    distances = []
+    view, rewards, distances = rollouts.reset(starts), [], []
     for _ in range(task.horizon):
         observations = view["observation"].reshape(*lead, -1)
-        goals = view["desired_goal"].reshape(*lead, -1)
+        goals = view["desired_goal"].astype(np.float32).reshape(*lead, -1)
         actions = np.asarray(act(observations, goals))
         if actions.shape != (*lead, task.action_size):
             due = (*lead, task.action_size)
             raise ValueError(f"actions must be {due}, got {actions.shape}")
+        playing = ~view["ended"]
         view = rollouts.step(actions.reshape(-1, task.action_size))
-        achieved, desired = view["achieved_goal"], view["desired_goal"]
-        distances.append(task.distance(achieved, desired))
-    return np.stack(distances, axis=-1).reshape(*lead, -1)
+        pair = view["achieved_goal"], view["desired_goal"]
+        rewards.append(task.reward(*pair) * playing)
+        distances.append(task.distance(*pair))
+    rewards, distances = (
+        np.stack(rows, axis=-1).reshape(*lead, -1)
+        for rows in (rewards, distances)
+    )
+    return rewards, distances, task.success(*pair).reshape(lead)
 
 
 # book/learning/evaluation.md, section "A mean over seeds and its interval"
