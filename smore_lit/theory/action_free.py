@@ -151,7 +151,8 @@ def action_free_objective(
 
     Source: Theorem 2 of Sikchi et al. (2024), clamp corrected.
     """
-    low, share = _floor(rho, q, beta, corrected, floor), ratio_floor(beta, q, rho)
+    low = _floor(rho, q, beta, corrected, floor)
+    share = ratio_floor(beta, q, rho)
     m, y = mix(beta, q, rho), state_difference(mdp, score)
     if (y[m == 0] > divergence.domain[1]).any():
         return np.inf
