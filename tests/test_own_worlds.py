@@ -561,3 +561,14 @@ def test_radius_of_many_balls():
             assert abs(found - radius) <= 1e-12 * radius
     assert worlds.find_radius(lambda a, d: True, 2) is None
     assert worlds.find_radius(lambda a, d: False, 2) is None
+
+
+def test_a_point_maze_takes_at_most_25_lines_of_the_api_chapter():
+    from pathlib import Path
+
+    text = Path(__file__).parents[1] / "book" / "appendix" / "api.md"
+    cells = text.read_text().split("```{code-cell} ipython3\n")
+    (cell,) = (c for c in cells if '.from_env("PointMaze_UMaze-v3"' in c)
+    lines = cell.partition("```")[0].splitlines()
+    assert len(lines) <= 25
+    assert "train(" in cell and "record(" in cell
