@@ -4,10 +4,10 @@
 
 Data of the size "cpu" come from the first DIR that has them, data/ when none
 is named; for tasks without, the 200 episodes shipped with the package stand
-in; the others are left out. Writes
-results/chance_hits.csv: for 100,000 transitions with hindsight goals, drawn
-alike and as the agents draw them, the share that reaches its own goal, and
-the share that reaches the goal of the row above.
+in; the others are left out. Writes smore_lit/results/chance_hits.csv: for
+100,000 transitions with hindsight goals, drawn alike and as the agents draw
+them, the share that reaches its own goal, and the share that reaches the goal
+of the row above.
 """
 
 import sys

@@ -9,9 +9,9 @@ are standardised: "pooled" as the package does it, "achieved" by the goals of
 the data alone, "desired" by those that were asked for alone. Data come from
 data/ or DIR, runs go to runs/, finished runs are not run again, interrupted
 ones go on.
-Scores of the runs that are finished are gathered in results/goal_scale.csv;
-results/goal_scale_inputs.csv says where the two kinds of goals of FetchPick
-lie on each scale.
+Scores of the runs that are finished are gathered in goal_scale.csv of
+smore_lit/results/; goal_scale_inputs.csv there says where the two kinds of
+goals of FetchPick lie on each scale.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def locate(data) -> list[dict]:
 
 
 def gather() -> None:
-    """Write the scores of all finished runs to results/goal_scale.csv."""
+    """Write the scores of all finished runs to goal_scale.csv."""
     scores = []
     for scale, method in RUNS:
         folder = folder_of(scale, method)

@@ -7,10 +7,10 @@ Each run is what `smore-lit train TASK --algo METHOD --preset PRESET --size
 cpu --compile` does with the updates and seeds of `PLANS`, or a variant of it
 from `VARIANTS`; a method without a preset of that name is left out. Runs go
 to runs/, finished runs are not run again, interrupted ones go on, and after
-each of them scores and times are gathered in results/preset_scores.csv and
-results/preset_times.csv, where rows of runs made elsewhere stay.
+each of them scores and times are gathered in preset_scores.csv and
+preset_times.csv of smore_lit/results/, where rows of runs made elsewhere stay.
 
-results/seven_methods_scores.csv and seven_methods_times.csv are of an earlier
+seven_methods_scores.csv and seven_methods_times.csv there are of an earlier
 state of the code and are not written any more; the chapter says what of.
 """
 
@@ -23,7 +23,7 @@ from gathering import ROOT, write_results
 from smore_lit.benchmark.datasets import load_dataset
 from smore_lit.benchmark.tasks import load_task
 from smore_lit.learning.agent import find_agent, list_presets
-from smore_lit.learning.files import read_table
+from smore_lit.learning.files import read_table, results_folder
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 
@@ -101,7 +101,7 @@ def run(task: str, preset: str, method: str, data: Path, **changes) -> None:
 def merge(name: str, rows: list[dict]) -> None:
     """Write `rows` to results/NAME.csv beside those of other runs."""
     new = {tuple(row[key] for key in KEYS) for row in rows}
-    path = ROOT / "results" / f"{name}.csv"
+    path = results_folder() / f"{name}.csv"
     old = read_table(path) if path.exists() else []
     kept = [row for row in old if tuple(row[key] for key in KEYS) not in new]
     if kept or rows:

@@ -7,7 +7,7 @@ Names in `PUBLIC` are imported from their modules when they are first used.
 import os
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Threads that share a product wait for each other. By default they spin
 # without end, and as soon as another process wants the cores, the one waited

@@ -20,9 +20,10 @@ def script(monkeypatch, tmp_path):
     import gathering
     import seven_methods
 
-    (tmp_path / "results").mkdir()
-    monkeypatch.setattr(gathering, "ROOT", tmp_path)
-    monkeypatch.setattr(seven_methods, "ROOT", tmp_path)
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for module in (gathering, seven_methods):
+        monkeypatch.setattr(module, "results_folder", lambda: folder)
     return seven_methods
 
 

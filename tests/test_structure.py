@@ -211,8 +211,7 @@ def test_chapters_need_no_place_in_a_checkout(path):
     text = path.read_text()
     for loop in re.findall(r"^ *while .*\n(?: .*\n)+", text, re.M):
         assert ".parent" not in loop
-    if path.parent.name != "appendix" or path.stem != "literate":
-        assert not re.search(r"\bPath\(\"(\.\.|results|book)\b", text)
+    assert not re.search(r"\bPath\(\"(\.\.|results|book)[\"/]", text)
     assert not re.search(r"Path\.cwd\(\)|getcwd", text)
 
 
@@ -229,6 +228,7 @@ def test_nothing_names_a_machine():
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True
     ).stdout.split()
+    tracked = tracked or list(map(label, ROOT.rglob("*.*")))  # no git here
     pattern = re.compile(r"(?<![\w.-])/(?:work|root|tmp|home)/\w")
     for name in tracked:
         path = ROOT / name

@@ -17,8 +17,11 @@ from smore_lit.theory.action_free import (
     state_difference,
 )
 from smore_lit.theory.divergences import DIVERGENCES
-from smore_lit.theory.duality import matching_value, random_problem
-from smore_lit.theory.goal_transitions import hard_goal_transitions
+from smore_lit.theory.duality import Problem, matching_value, random_problem
+from smore_lit.theory.goal_transitions import (
+    hard_goal_transitions,
+    soft_goal_transitions,
+)
 from smore_lit.theory.occupancies import (
     GoalMDP,
     occupancy,
@@ -41,19 +44,23 @@ def given(name, p):
 def clarabel(name, p, signed=False):
     """Return the best -D_f found by Clarabel, d signed if asked."""
     S, A, G = p.q.shape
-    cost, rules = 0, []
+    cost, rules, slope = 0, [], DIVERGENCES[name].domain[1]
     for g in range(G):
         m = (p.beta * p.q + (1 - p.beta) * p.rho)[:, :, g].ravel()
         rho, q = p.rho[:, :, g].ravel(), p.q[:, :, g].ravel()
-        d = cp.Variable(S * A)
-        mixed = p.beta * d + (1 - p.beta) * rho
-        w = cp.multiply(1 / m, mixed)
+        d, on = cp.Variable(S * A), m > 0
+        if not on.all():
+            cost += slope * p.beta * cp.sum(d[~on])
+        mixed = (p.beta * d + (1 - p.beta) * rho)[on]
+        rules.append(d[~on] >= 0)
         for t in range(S):
             enters = (1 - p.mdp.gamma) * p.mdp.start[t] * p.mdp.goal_law[g]
             into = p.mdp.transitions[:, :, t].ravel()
             leaves = cp.sum(d[t * A : (t + 1) * A])
             rules.append(leaves == enters + p.mdp.gamma * (into @ d))
         rules.append(mixed >= 0 if signed else d >= 0)
+        m, q, here = m[on], q[on], d[on]
+        w = cp.multiply(1 / m, mixed)
         if name == "chi2":
             cost += m @ cp.square(w - 1)
         elif name == "kl":
@@ -65,7 +72,7 @@ def clarabel(name, p, signed=False):
             cost += cp.sum(cp.rel_entr(mixed, middle))
             cost += cp.sum(cp.rel_entr(m, middle))
         else:
-            cost += cp.norm1(p.beta * (d - q)) / 2
+            cost += cp.norm1(p.beta * (here - q)) / 2
     task = cp.Problem(cp.Minimize(cost), rules)
     return -task.solve(
         solver=cp.CLARABEL,
@@ -73,6 +80,94 @@ def clarabel(name, p, signed=False):
         tol_gap_rel=1e-10,
         tol_feas=1e-10,
     )
+
+
+BOUNDED = [n for n in NAMES if np.isfinite(DIVERGENCES[n].domain[1])]
+
+
+def draw_holes(seed):
+    """Return a problem whose data and goal transitions leave holes."""
+    rng = np.random.default_rng(seed)
+    states, actions = int(rng.integers(2, 6)), int(rng.integers(2, 4))
+    goals, gamma = int(rng.integers(1, 3)), float(rng.choice([0.5, 0.9]))
+    mdp = random_mdp(rng, states, actions, goals, gamma, rng.random() < 0.5)
+    if rng.random() < 0.5:
+        start = np.eye(states)[rng.integers(states)]
+        mdp = GoalMDP(mdp.transitions, start, mdp.goal_law, mdp.phi, gamma)
+    shape = states, actions, goals
+    rho = rng.dirichlet(np.ones(np.prod(shape))).reshape(shape)
+    rho = rho * (rng.random(shape) < 0.4)
+    q = hard_goal_transitions(mdp) * (rng.random(shape) < 0.5)
+    rho[0, 0, 0] += 0.1
+    q[-1, -1, 0] += 0.1
+    beta = float(rng.choice([0.3, 0.5, 0.9, 1.0]))
+    return Problem(mdp, None, rho / rho.sum(), q / q.sum(), beta)
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_holes_are_filled_as_a_second_solver_fills_them(name):
+    used = unreached = 0
+    for seed in range(12):
+        p = draw_holes(seed)
+        m = p.beta * p.q + (1 - p.beta) * p.rho
+        dual = solve_action_free(*given(name, p))
+        assert abs(dual.gap) < 1e-10  # of dual and the policy's own value
+        assert abs(dual.value - clarabel(name, p)) < 1e-5
+        assert abs(dual.value - solve_matching(*given(name, p)).value) < 1e-9
+        assert dual.smallest > -1e-12
+        d = dual.occupancy
+        assert np.abs(state_flow_residual(p.mdp, d)).max() < 1e-9
+        assert np.allclose(occupancy(p.mdp, dual.policy), d, atol=1e-9)
+        outside = np.where(m > 0, d, 0)
+        used += np.abs(state_flow_residual(p.mdp, outside)).max() > 1e-3
+        unreached += (d.sum(axis=1) < 1e-12).any()
+        y = state_difference(p.mdp, dual.score)
+        room = DIVERGENCES[name].domain[1] - y[m == 0]
+        assert room.min(initial=0) >= 0
+        assert (d[m == 0] * room).max(initial=0) < 1e-9
+    assert used >= 3 and unreached >= 1
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_holes_of_the_printed_form(name):
+    for seed in range(4):
+        p = draw_holes(seed)
+        loose = solve_action_free(*given(name, p), corrected=False)
+        assert abs(loose.value - clarabel(name, p, signed=True)) < 1e-5
+
+
+def test_the_two_states_that_refuted_clause_4():
+    p = np.zeros((2, 2, 2))
+    p[0, 0, 1] = p[0, 1, 0] = p[1, :, 1] = 1
+    world = GoalMDP(p, np.eye(2)[0], np.eye(2)[1], np.arange(2), 0.5)
+    rho, q = np.zeros((2, 2, 2, 2))
+    rho[0, 1, 1], q[1, :, 1] = 1.0, 0.5
+    task = DIVERGENCES["hellinger"], world, rho, q, 0.5
+    third = np.array([[1 / 3, 1 / 3], [1 / 6, 1 / 6]])
+    dual, best = solve_action_free(*task), solve_matching(*task)
+    assert np.allclose(dual.occupancy[:, :, 1], third, atol=1e-9)
+    assert np.allclose(best.occupancy[:, :, 1], third, atol=1e-4)
+    assert abs(dual.value + 2 - 3**0.5) < 1e-10
+    assert abs(best.value + 2 - 3**0.5) < 1e-10
+    outside = np.where(0.5 * q + 0.5 * rho > 0, dual.occupancy, 0)
+    broken = np.abs(state_flow_residual(world, outside)).max()
+    assert abs(broken - 1 / 3) < 1e-9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_states_out_of_reach_do_not_hurt(name):
+    """A single start, beta = 1 and a soft q: the infimum is not attained."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        mdp = random_mdp(rng, 6, 2, 1, 0.9, deterministic=True)
+        start = np.eye(6)[seed % 6]
+        mdp = GoalMDP(mdp.transitions, start, mdp.goal_law, mdp.phi, 0.9)
+        q = soft_goal_transitions(mdp, 1.0)
+        p = Problem(mdp, None, q, q, 1.0)
+        dual = solve_action_free(*given(name, p))
+        assert abs(dual.gap) < 1e-9
+        value = action_free_objective(*given(name, p), dual.score)
+        assert value == dual.value
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -282,10 +377,10 @@ def test_uncovered_starts_are_refused():
         with pytest.raises(ValueError, match="soft q") as error:
             solve(DIVERGENCES["kl"], p.mdp, rho, q, 0.5)
         assert "\n" not in str(error.value)
-    with pytest.raises(ValueError, match="holes"):
-        solve_action_free(DIVERGENCES["js"], p.mdp, rho, q, 0.5)
     best = solve_matching(DIVERGENCES["js"], p.mdp, rho, q, 0.5)
     d = occupancy(p.mdp, best.policy)
     assert np.isfinite(best.value) and np.allclose(d, best.occupancy)
+    dual = solve_action_free(DIVERGENCES["js"], p.mdp, rho, q, 0.5)
+    assert abs(dual.value - best.value) < 1e-9
     with pytest.raises(ValueError, match="score has shape"):
         state_difference(p.mdp, np.zeros((1, 1)))

@@ -1,5 +1,6 @@
 """Killed anywhere, a run goes on to the same bits; looking changes nothing."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -495,26 +497,26 @@ def test_devices_tasks_and_folders_that_do_not_fit(data, tmp_path):
         run_short(data, tmp_path / "file" / "run")
 
 
-def test_batches_are_drawn_on_the_cpu_and_moved(data):
-    """A stand-in for an accelerator: tensors that have no numbers."""
-    from smore_lit.learning.training import draw, sample
+def test_batches_are_drawn_on_the_cpu_and_moved_to_the_data(data):
+    """A stand-in for an accelerator: data without numbers, on "meta"."""
+    from smore_lit.learning.training import draw
 
     agent = find_agent("smore")
     config = make_config(agent, hidden=(16,), batch_size=8)
-    run = start_run(data, agent, config, Plan(seeds=2))
-    away = start_run(data, agent, config, Plan(seeds=2), device="meta")
-    assert {g.device.type for g in away.generators} == {"cpu"}
-    for _ in range(3):
-        here, there = (
-            draw(run, sample, run.generators),
-            draw(away, sample, away.generators),
-        )
-        for near, far in zip(here, there, strict=True):
-            for one, other in zip(near, far, strict=True):
-                assert other.device.type == "meta"
-                assert one.shape == other.shape
-    for one, other in zip(run.generators, away.generators, strict=True):
-        assert torch.equal(one.get_state(), other.get_state())
+    run, other = (start_run(data, agent, config, Plan(seeds=2)) for _ in "12")
+    assert {g.device.type for g in run.generators} == {"cpu"}
+    far = dataclasses.replace(data, observations=data.observations.to("meta"))
+    run.sampler = SimpleNamespace(columns=run.sampler.columns, data=far)
+
+    def arrive(sampler, scaler, uniforms):
+        return uniforms
+
+    there = draw(run, arrive, run.generators)
+    here = draw(other, arrive, other.generators)
+    assert (there.device.type, here.device.type) == ("meta", "cpu")
+    assert there.shape == here.shape
+    for one, two in zip(run.generators, other.generators, strict=True):
+        assert torch.equal(one.get_state(), two.get_state())
 
 
 STOPPED = SCRIPT.replace("every=5,", "every=1,").replace("=20)", "=1000)")
@@ -539,12 +541,18 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, number):
 def test_a_second_signal_is_obeyed_at_once_and_threads_hold_none():
     from smore_lit.learning.training import hold_signals
 
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.default_int_handler  # not so in the background
+    outer = signal.signal(signal.SIGINT, before)
     with pytest.raises(KeyboardInterrupt), hold_signals() as stopped:
         signal.raise_signal(signal.SIGINT)
         assert stopped == [signal.SIGINT]
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with hold_signals() as stopped:
+        signal.raise_signal(signal.SIGINT)
+    assert stopped == []
+    signal.signal(signal.SIGINT, before)
     held = []
 
     def elsewhere():
@@ -555,6 +563,7 @@ def test_a_second_signal_is_obeyed_at_once_and_threads_hold_none():
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join()
+    signal.signal(signal.SIGINT, outer)
     assert held == [True]
 
 

@@ -844,7 +844,8 @@ def try_apart(code: str) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         return "", f"does not answer within {PATIENCE} seconds"
     if done.returncode < 0:
-        return "", f"ends its process ({signal.Signals(-done.returncode).name})"
+        cause = signal.Signals(-done.returncode).name
+        return "", f"ends its process ({cause})"
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no reason given"]
         return "", lines[-1]
@@ -868,7 +869,8 @@ def try_parts() -> tuple[dict[str, str | None], dict[str, tuple[str, str]]]:
 
 def advise(versions: dict, answers: dict) -> list[str]:
     """Return one line for each part that is missing or fails."""
-    lines = [f"{n}: {install(n)}" for n, found in versions.items() if not found]
+    missing = [name for name, found in versions.items() if not found]
+    lines = [f"{name}: {install(name)}" for name in missing]
     for name, (_, failure) in answers.items():
         cure = ""
         if name == "renderer":

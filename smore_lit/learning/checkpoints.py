@@ -233,6 +233,7 @@ def _fill(content, state, generators) -> None:
     state.updates = content["updates"]
 
 
+# book/learning/checkpoints.md, section "Go on to the same bits"
 def last_line(error: Exception) -> str:
     """Return the last line of an error's text, where the reason stands."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

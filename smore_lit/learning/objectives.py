@@ -322,7 +322,7 @@ def expectile_loss(diff: Tensor, tau: float) -> Tensor:
     return (weight * diff.square()).mean(dim=-1)
 
 
-# book/learning/objectives.md, section "Take the best action the data show"
+# book/learning/objectives.md, section "An expectile tends to the best action in the data"
 def advantage_weights(
     advantage: Tensor, temperature: float, clip: float = 100.0
 ) -> Tensor:
@@ -352,7 +352,7 @@ def advantage_weights(
     return exponent.exp().clamp(max=clip)
 
 
-# book/learning/objectives.md, section "Take the best action the data show"
+# book/learning/objectives.md, section "An expectile tends to the best action in the data"
 def weighted_likelihood_loss(log_prob: Tensor, weights: Tensor) -> Tensor:
     r"""Return $-\text{mean}(w \log\pi)$ over the batch.
 

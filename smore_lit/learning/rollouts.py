@@ -277,6 +277,7 @@ def check_workers(workers: int) -> int:
     return workers
 
 
+# book/learning/rollouts.md, section "The pool"
 class Rollouts:
     """Step many goal environments, in worker processes or in this one.
 

@@ -61,10 +61,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-import smore_lit
-
 
 # book/learning/training.md, section "Train, stop, and go on to the same bits"
+import smore_lit
 from smore_lit.learning.agent import (
     Agent,
     AgentConfig,
@@ -362,6 +361,7 @@ def step(run: Run) -> dict[str, torch.Tensor]:
     return update(agent, run.config, run.state, rho, q, run.plan.updates)
 
 
+# book/learning/training.md, section "The loop"
 def _loop(run: Run, log: "Log", progress: bool) -> None:
     plan, state, began = run.plan, run.state, time.perf_counter()
     first, last, measured = state.updates, plan.updates, {}
@@ -393,8 +393,9 @@ def _loop(run: Run, log: "Log", progress: bool) -> None:
 def hold_signals() -> Iterator[list[int]]:
     """Note the first SIGINT or SIGTERM in the list that this yields.
 
-    A second one meets whoever answered it before. Python lets only the main
-    thread answer signals; in another thread nothing is held.
+    A second one meets whoever answered it before; one that was ignored stays
+    ignored. Python lets only the main thread answer signals; in another
+    thread nothing is held.
     """
     stopped, before = [], {}
 
@@ -408,7 +409,7 @@ def hold_signals() -> Iterator[list[int]]:
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) is not None:
+            if signal.getsignal(number) not in (None, signal.SIG_IGN):
                 before[number] = signal.signal(number, note)
     try:
         yield stopped
@@ -671,8 +672,8 @@ def setting_of(agent: Agent, config: AgentConfig) -> str:
 
 def versions() -> str:
     """Return the versions that scores depend on, in one line."""
-    found = []
-    for name in ("smore_lit", "torch", "mujoco", "gymnasium-robotics"):
+    found = [f"smore_lit {smore_lit.__version__}"]
+    for name in ("torch", "mujoco", "gymnasium-robotics"):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:

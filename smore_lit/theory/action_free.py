@@ -15,6 +15,7 @@ __all__ = [
     "flow_matrix",
     "Matching",
     "solve_matching",
+    "STIFFNESS",
     "ActionFreeSolution",
     "solve_action_free",
 ]
@@ -98,12 +99,9 @@ def clamped_conjugate(
     Returns:
         Shape of y; infinite where y is beyond every slope of f.
     """
-    edge = floor * y - _map(divergence.generator, floor)
-    inside = _map(divergence.ratio, y) > floor
-    return np.where(inside, _map(divergence.nonnegative_conjugate, y), edge)
+    return _excess(divergence, y, floor, np.zeros_like(floor))
 
 
-# book/theory/action_free.md, section "The dual, one transition at a time"
 def _excess(
     divergence: FDivergence, y: ndarray, floor: ndarray, share: ndarray
 ) -> ndarray:
@@ -115,6 +113,7 @@ def _excess(
     return np.where(inside, above, edge)
 
 
+# book/theory/action_free.md, section "The dual, one transition at a time"
 def _floor(
     rho: ndarray,
     q: ndarray,
@@ -218,6 +217,7 @@ def _cost(divergence: FDivergence, d: ndarray, parts: tuple) -> tuple:
     return value.sum(), first, second
 
 
+# book/theory/action_free.md, section "Two programs for one number"
 def _solve_or_tell(matrix: ndarray, right: ndarray) -> ndarray:
     """Return the solution of a linear system, ValueError if there is none."""
     try:
@@ -233,18 +233,20 @@ def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: tuple
 ) -> ndarray:
     """Minimise the divergence over d > 0 with `flow @ d` kept."""
-    mu = 1e-2
+    mu, rent, none = 1e-2, 1e-2 / d, np.zeros((len(flow), len(flow)))
     while mu > 1e-13:
         for _ in range(60):
             value, first, second = _cost(divergence, d, parts)
-            gradient, weight = first - mu / d, second + mu / d**2
-            gain = flow / weight
-            price = _solve_or_tell(gain @ flow.T, -gain @ gradient)
-            step = -(gradient + flow.T @ price) / weight
+            gradient, weight = first - mu / d, second + rent / d
+            system = np.block([[np.diag(weight), flow.T], [flow, none]])
+            pull = np.concatenate([-gradient, np.zeros(len(flow))])
+            step, price = np.split(_solve_or_tell(system, pull), [len(d)])
             drop = -gradient @ step
             if drop <= 1e-3 * mu:
                 break
+            turn = mu / d - rent - rent / d * step
             size = min(1.0, 0.99 / max(-(step / d).min(), 1e-300))
+            pace = min(1.0, 0.99 / max(-(turn / rent).min(), 1e-300))
             value -= mu * np.log(d).sum()
             noise = 1e-15 * (1 + abs(value))
             while size > 1e-10:
@@ -256,15 +258,16 @@ def _barrier(
                 size /= 2
             else:
                 break
-            d = trial
+            d, rent = trial, rent + pace * turn
         mu /= 5
+    value, first, _ = _cost(divergence, d, parts)
     rent = first + flow.T @ price  # no d of this mass gains more than left
     left = rent @ d + max(0.0, -rent.min()) * d.sum()
     if not left <= 1e-6 * max(1.0, abs(value)):
+        least = parts[0].min(initial=1.0, where=parts[0] > 0)
         raise ValueError(
             f"the barrier for {divergence.name} stopped {left:.0e} from the"
-            f" optimum: the masses, {parts[0].min():.0e} and up, lie too far"
-            " apart for it"
+            f" optimum: the masses, {least:.0e} and up, lie too far apart"
         )
     return d
 
@@ -338,7 +341,8 @@ def solve_matching(
         The best policy and its exact value.
 
     Raises:
-        ValueError: every policy has infinite divergence.
+        ValueError: every policy has infinite divergence, or the masses
+            of q and rho lie too far apart for the barrier.
 
     Source: Eq. 51 of Sikchi et al. (2024).
     """
@@ -367,42 +371,58 @@ def solve_matching(
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+STIFFNESS = 10.0  # kappa: price of breaking y <= f'(inf) in a hole
+
+
 def _terms(
-    divergence: FDivergence, flow: ndarray, start: ndarray, parts: tuple
+    divergence: FDivergence,
+    flow: ndarray,
+    start: ndarray,
+    parts: tuple,
+    holes: ndarray,
+    mass: ndarray,
 ) -> Callable:
-    """Return the dual of one goal as a function of its scores (S,)."""
+    """Return the dual of one goal, held back at holes, of scores (S,)."""
     m, data, floor = parts
+    edge = divergence.domain[1]
 
     def terms(score: ndarray) -> tuple:
         y = score @ flow
         excess = _excess(divergence, y, floor, data / m)
         if not np.isfinite(excess).all():
-            return np.inf, None, None
+            return np.inf, None, None, None
         w = clamped_ratio(divergence, y, floor)
         inside = w > floor
+        push = np.maximum(mass + STIFFNESS * (score @ holes - edge), 0)
         x = torch.as_tensor(np.where(inside, w, 1.0)).requires_grad_()
         (bend,) = torch.autograd.grad(divergence.derivative(x).sum(), x)
         curve = np.where(inside, m / bend.numpy(), 0.0)
         value = start @ score + m @ excess
-        return value, start + flow @ (m * w - data), flow * curve @ flow.T
+        value += (push @ push - mass @ mass) / (2 * STIFFNESS)
+        slope = start + flow @ (m * w - data) + holes @ push
+        bend = STIFFNESS * (holes * (push > 0)) @ holes.T
+        return value, slope, bend + flow * curve @ flow.T, push
 
     return terms
 
 
-def _minimise(terms: Callable, size: int, limit: int = 1000) -> ndarray:
-    """Return the minimiser of a convex function by damped Newton steps.
+# book/theory/action_free.md, section "Two programs for one number"
+def _minimise(terms: Callable, score: ndarray, limit: int = 1000) -> tuple:
+    """Return the minimiser of a convex function, and its last term.
+
+    The steps are Newton's, damped, from `score`.
 
     Raises:
         ValueError: it has not converged.
     """
-    score, lift, stalled = np.zeros(size), 1.0, 0
-    value, slope, bend = terms(score)
+    lift, stalled = 1.0, 0
+    value, slope, bend, push = terms(score)
     for _ in range(limit):
         steep = np.abs(slope).max()
         ridge = max(lift * steep, 1e-13 * np.trace(bend))
         if steep <= 1e-15 or stalled == 5:
-            return score
-        step = -_solve_or_tell(bend + ridge * np.eye(size), slope)
+            return score, push
+        step = -_solve_or_tell(bend + ridge * np.eye(len(score)), slope)
         trial, drop = terms(score + step), -slope @ step
         noise = 1e-14 * max(abs(value), 1e-3)
         better = trial[0] <= value - 1e-4 * drop
@@ -410,8 +430,10 @@ def _minimise(terms: Callable, size: int, limit: int = 1000) -> ndarray:
             better = np.abs(trial[1]).max() <= 0.5 * steep
             stalled = 0 if better else stalled + 1
         if better:
-            score, (value, slope, bend) = score + step, trial
+            score, (value, slope, bend, push) = score + step, trial
         lift = max(lift / 10, 1e-6) if better else min(8 * lift, 1e30)
+    if steep <= 1e-9:  # on the way to an infimum that is not attained
+        return score, push
     raise ValueError(
         f"Newton's method on the action-free dual stopped after {limit} steps"
         f" with its flow violated by {steep:.1e}"
@@ -469,7 +491,9 @@ def _way_out(flow: ndarray, rows: ndarray, idle: ndarray) -> ndarray:
     one, edge = np.eye(ahead.shape[1]), np.ones((ahead.shape[1], 1))
     found = linprog(
         np.append(0 * edge, 1.0),
-        A_ub=np.block([[ahead, ahead[:, :1] * 0], [one, -edge], [-one, -edge]]),
+        A_ub=np.block(
+            [[ahead, ahead[:, :1] * 0], [one, -edge], [-one, -edge]]
+        ),
         b_ub=np.append(-np.ones(len(ahead)), np.zeros(2 * len(one))),
         bounds=(None, None),
         method="highs",
@@ -488,15 +512,44 @@ def _leave(
     flow: ndarray,
     parts: tuple,
 ) -> ndarray:
-    """Return the score moved until its terms are within 1e-13 of least."""
-    m, data, floor = parts
+    """Return the score moved until its terms are within 1e-13 of least
+    and y is allowed in holes."""
+    on = parts[0] > 0
+    m, data, floor = (t[on] for t in parts)
     least = -m * _map(divergence.generator, floor)
     for size in 10.0 ** np.arange(15):
         y = (score + size * move) @ flow
-        terms = m * _excess(divergence, y, floor, data / m)
-        if (terms - least).sum() <= 1e-13:
+        terms = m * _excess(divergence, y[on], floor, data / m)
+        fits = (y <= divergence.domain[1]).all()
+        if fits and (terms - least).sum() <= 1e-13:
             break
     return score + size * move
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+def _fill_holes(
+    divergence: FDivergence, flow: ndarray, start: ndarray, parts: tuple
+) -> tuple[ndarray, ndarray]:
+    """Return scores of one goal, and mass in holes, 0 outside, like m.
+
+    Raises:
+        ValueError: the mass does not settle.
+    """
+    on, score, mass = parts[0] > 0, np.zeros(len(start)), 0 * parts[0]
+    given = flow[:, on], start, [t[on] for t in parts], flow[:, ~on]
+    for _ in range(200):
+        old = mass[~on]
+        terms = _terms(divergence, *given, old)
+        score, mass[~on] = _minimise(terms, score)
+        change = np.abs(mass[~on] - old).max(initial=0)
+        if change <= 1e-13:
+            break
+    if change > 1e-9:
+        raise ValueError(
+            f"the mass outside q and rho still changes by {change:.0e}: the"
+            " masses of q and rho lie too far apart"
+        )
+    return score, mass
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -508,24 +561,21 @@ def _solve_smooth(
     floor: ndarray,
 ) -> tuple[ndarray, ndarray]:
     """Return scores (S, G) and mixture (S, A, G), goal by goal."""
-    if np.isfinite(divergence.domain[1]) and (m == 0).any():
-        raise ValueError(
-            f"q and rho leave holes, which {divergence.name} lets policies"
-            " visit: use a soft q, or data that cover everything"
-        )
-    support, share = reachable_support(mdp, m > 0), 1 - data.sum()
-    if (floor < data / np.where(m > 0, m, 1)).any():  # d may be negative
-        support = m > 0
-    start = share * (1 - mdp.gamma) * np.outer(mdp.start, mdp.goal_law)
+    allowed = (m > 0) | np.isfinite(divergence.domain[1])
+    support = reachable_support(mdp, allowed)
+    signed = (m * floor < data * (1 - 1e-9)).any()  # d may be negative
+    support = allowed if signed else support
+    start = np.outer((1 - mdp.gamma) * mdp.start, mdp.goal_law)
+    start = (1 - data.sum()) * start
     score, flow = np.zeros((mdp.states, mdp.goals)), flow_matrix(mdp)
+    filled = np.zeros((mdp.goals, flow.shape[1]))
     for g in range(mdp.goals):
-        base, on = m[:, :, g].ravel() > 0, support[:, :, g].ravel()
-        rows, idle = support[:, :, g].any(axis=1), base & ~on
+        base, on = (t[:, :, g].ravel() for t in (allowed, support))
         flat = [t[:, :, g].ravel() for t in (m, data, floor)]
+        rows, idle = support[:, :, g].any(axis=1) | signed, base & ~on
         if on.any():
-            parts, first = [t[on] for t in flat], start[rows, g]
-            terms = _terms(divergence, flow[rows][:, on], first, parts)
-            score[rows, g] = _minimise(terms, rows.sum())
+            given = flow[rows][:, on], start[rows, g], [t[on] for t in flat]
+            score[rows, g], filled[g, on] = _fill_holes(divergence, *given)
         if idle.any():
             move, parts = _way_out(flow, rows, idle), [t[idle] for t in flat]
             score[:, g] = _leave(
@@ -533,14 +583,13 @@ def _solve_smooth(
             )
     score = _inside(mdp, score, divergence.domain[1])
     y = np.where(m > 0, state_difference(mdp, score), 0)
-    ratio = clamped_ratio(divergence, y, floor)
-    mixture = m * np.where(support, ratio, floor)
+    ratio = np.where(support, clamped_ratio(divergence, y, floor), floor)
+    mixture = m * ratio + filled.T.reshape(m.shape)
     left = start + flow @ _columns(mixture - data).T
     if not np.abs(left).max() <= 1e-7:
         raise ValueError(
-            f"the score of {divergence.name} violates the flow by"
-            f" {np.abs(left).max():.0e}: the masses of q and rho lie too far"
-            " apart for its rounding"
+            f"rounding violates the flow by {np.abs(left).max():.0e}: the"
+            f" masses lie too far apart for {divergence.name}"
         )
     return score, mixture
 
@@ -551,8 +600,8 @@ class ActionFreeSolution:
     """Hold a minimiser of the action-free dual."""
 
     value: float  # of the dual at the score
-    score: ndarray  # S, (S, G)
-    occupancy: ndarray  # m (w - omega) / beta, (S, A, G); may be negative
+    score: ndarray  # S, (S, G); huge at states out of reach
+    occupancy: ndarray  # m (w - omega) / beta, holes filled, (S, A, G)
     policy: ndarray  # its positive part, conditioned, (S, G, A)
     smallest: float  # least entry of the occupancy
     gap: float  # dual value less the policy's own matching value
@@ -582,8 +631,8 @@ def solve_action_free(
         Score, value, recovered occupancy and policy, and the gap.
 
     Raises:
-        ValueError: every policy has infinite divergence, or q and rho
-            leave holes and f grows no faster than its argument.
+        ValueError: every policy has infinite divergence, or the masses
+            of q and rho lie too far apart for Newton's method.
 
     Source: Theorem 2 of Sikchi et al. (2024), clamp corrected.
     """

@@ -55,15 +55,15 @@ class FDivergence:
         raise NotImplementedError
 
     def nonnegative_conjugate(self, y: Tensor) -> Tensor:
-        """Return the largest xy - f(x) over x >= 0, infinite off `domain`."""
+        """Return the supremum of xy - f(x), x >= 0; infinite off `domain`."""
         raise NotImplementedError
 
     def conjugate(self, y: Tensor) -> Tensor:
-        """Return the largest xy - f(x) over all real x."""
+        """Return the supremum of xy - f(x) over all real x."""
         return self.nonnegative_conjugate(y)
 
     def ratio(self, y: Tensor) -> Tensor:
-        """Return the x >= 0 at which xy - f(x) is largest."""
+        """Return the x >= 0 at which xy - f(x) is largest, inf if at none."""
         return self.inverse_derivative(y).clamp(min=0.0)
 
     def divergence(self, p: Tensor, q: Tensor) -> Tensor:

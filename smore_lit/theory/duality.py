@@ -314,6 +314,8 @@ def _score_inside(
     wanted, spare = y, np.finfo(float).eps
     while spare < 1e-3:
         score = solve_score(mdp, policy, wanted)
+        miss = wanted - bellman_difference(mdp, policy, score)
+        score = score + solve_score(mdp, policy, miss)
         found = bellman_difference(mdp, policy, score)
         if ((low <= found) & (found <= high)).all():
             return score

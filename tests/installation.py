@@ -1,6 +1,6 @@
 """Build the package, install it far from the checkout, run chapters there.
 
-    python tests/wheel.py [NOTEBOOK ...]
+    python tests/installation.py [NOTEBOOK ...]
 
 Executes the notebooks, by default all of them, from the installed wheel in
 an empty folder, as on Colab: no file of the checkout can be found there.
@@ -23,12 +23,12 @@ LEFT = (".git", ".venv", "_build", "build", "data", "demo", "runs")
 
 def call(*words, cwd: Path, **variables) -> str:
     """Run a program without a way back to the checkout; return its output."""
-    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1", **variables)
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
     environment.pop("PYTHONPATH", None)
     done = subprocess.run(
         list(map(str, words)),
         cwd=cwd,
-        env=environment,
+        env=environment | variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
