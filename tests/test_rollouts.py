@@ -129,9 +129,9 @@ def test_what_a_worker_refuses_is_no_fault():
 
 
 def test_bad_arguments_are_one_line_and_harmless():
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="slots must be .*, 1 or more"):
         Rollouts(TASK.make, 0)
-    with pytest.raises(ValueError, match="workers must be at least 0"):
+    with pytest.raises(ValueError, match="workers must be .*, 0 or more"):
         Rollouts(TASK.make, 1, -1)
     with Rollouts(TASK.make, 2, 0) as pool:
         for seeds in ([], [1, 2, 3]):

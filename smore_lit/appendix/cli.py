@@ -302,8 +302,8 @@ def find_task(name: str, noise: float = 0.0) -> Task:
     Raises:
         ValueError: no such task or noise, or noise twice.
     """
-    if ":" in name and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    if ":" in name and "" not in sys.path:
+        sys.path.insert(0, "")
     task = load_task(name)
     if noise and task.action_noise:
         raise ValueError(f"{name} has noise already: drop --noise")

@@ -40,7 +40,6 @@ from smore_lit.benchmark.pictures import record, save_gif
 from smore_lit.benchmark.tasks import Task, load_task
 from smore_lit.learning.evaluation import discount_rewards
 from smore_lit.learning.files import (
-    as_path,
     claim_folder,
     results_folder,
     write_atomic,
@@ -213,9 +212,9 @@ def run_demo(
     Raises:
         ValueError, OSError, RuntimeError: as its steps do.
     """
-    task, out, began = load_task("FetchReach"), as_path(out), time.perf_counter()
+    task, began = load_task("FetchReach"), time.perf_counter()
     experts = count_halves(task, size, 10.0)["expert"]
-    claim_folder(out)
+    out = claim_folder(out)
     data, run = prepare(task, out, size, workers, plan)
     tell("3 of 3", "compare, draw and film: some seconds")
     files = [out / n for n in ("learning_curve.png", "policy.gif")]

@@ -331,6 +331,7 @@ def init_weighted(
     return nn.ModuleDict(networks)
 
 
+# book/baselines/weighted.md, section "All losses"
 BENCHMARK_CODE = {
     "gamma": 0.98,
     "batch_size": 512,

@@ -229,6 +229,7 @@ def _solve_or_tell(matrix: ndarray, right: ndarray) -> ndarray:
         ) from None
 
 
+# book/theory/action_free.md, section "Two programs for one number"
 def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: tuple
 ) -> ndarray:
