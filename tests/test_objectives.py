@@ -267,6 +267,26 @@ def test_expectile_by_hand_and_its_lean():
     )
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_expectile_tends_to_the_best_action_in_the_data(seed):
+    rng, previous = np.random.default_rng(seed), -math.inf
+    scores = rng.normal(size=5)
+    counts = np.append(rng.integers(1, 40, size=4), 0)  # one never taken
+    scores[4] = scores.max() + 5
+    data = torch.from_numpy(np.repeat(scores, counts))[None]
+    top, low = scores[:4].max(), scores[:4].min()
+    share = counts[scores[:4].argmax()] / counts.sum()
+    levels = torch.linspace(low, top, 20_001, dtype=torch.float64)[:, None]
+    for tau in (0.5, 0.8, 0.95, 0.99, 0.999):
+        losses = expectile_loss(data - levels, tau)
+        level = levels[losses.argmin()].item()
+        bound = (1 - tau) / (tau * share) * (top - low)
+        assert 0 <= top - level <= bound + 1e-3
+        assert level >= previous
+        previous = level
+    assert top - previous < 0.1
+
+
 def test_weights_by_hand_and_without_overflow():
     advantage = torch.tensor([[0.0, 1.0, -2.0, 1.0e30, -1.0e30, 1.6]])
     weights = advantage_weights(advantage, 3.0)

@@ -1,5 +1,7 @@
 """The action-free dual against convex solvers that do not know it."""
 
+import itertools
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -17,7 +19,13 @@ from smore_lit.theory.action_free import (
     state_difference,
 )
 from smore_lit.theory.divergences import DIVERGENCES
-from smore_lit.theory.duality import Problem, matching_value, random_problem
+from smore_lit.theory.duality import (
+    Problem,
+    bellman_matrix,
+    exact_score,
+    matching_value,
+    random_problem,
+)
 from smore_lit.theory.goal_transitions import (
     hard_goal_transitions,
     soft_goal_transitions,
@@ -384,3 +392,54 @@ def test_uncovered_starts_are_refused():
     assert abs(dual.value - best.value) < 1e-9
     with pytest.raises(ValueError, match="score has shape"):
         state_difference(p.mdp, np.zeros((1, 1)))
+
+
+def policy_moves_last(p, floored):
+    """Return inf over S of the largest Pearson dual over all policies."""
+    S, A, _ = p.q.shape
+    m = (p.beta * p.q + (1 - p.beta) * p.rho).ravel()
+    rho, score, top = p.rho.ravel(), cp.Variable(S * A), cp.Variable()
+    eta, rules = p.beta * p.q.ravel() / m, []
+    for choice in itertools.product(range(A), repeat=S):
+        policy = np.eye(A)[list(choice)][:, None]
+        y = bellman_matrix(p.mdp, policy)[0] @ score
+        if floored:
+            gain = m @ (cp.square(cp.pos(2 * eta + y)) / 4 - eta**2)
+        else:
+            gain = m @ (y + cp.square(y) / 4) - (1 - p.beta) * (rho @ y)
+        start = (p.mdp.start[:, None] * policy[:, 0]).ravel()
+        first = p.beta * (1 - p.mdp.gamma) * (start @ score)
+        rules.append(first + gain <= top)
+    return cp.Problem(cp.Minimize(top), rules).solve(solver=cp.CLARABEL)
+
+
+def test_the_policy_may_move_last_only_if_the_occupancy_keeps_its_sign():
+    gaps = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        states, gamma = int(rng.integers(2, 4)), float(rng.choice([0.5, 0.9]))
+        mdp = random_mdp(rng, states, 2, 1, gamma, True)
+        rho = rng.dirichlet(np.full(2 * states, 0.3)) * 0.98 + 0.01 / states
+        q = hard_goal_transitions(mdp)
+        p = Problem(mdp, None, rho.reshape(-1, 2, 1), q, 0.5)
+        best = solve_matching(*given("chi2", p)).value
+        assert abs(policy_moves_last(p, floored=True) - best) < 1e-5
+        gaps.append(policy_moves_last(p, floored=False) - best)
+    assert min(gaps) > -1e-5 and max(gaps) > 0.05
+    assert sum(gap < 1e-5 for gap in gaps) >= 3
+
+
+def test_a_score_of_actions_gives_a_score_of_states():
+    """At a best policy, the largest of its scores minimises the dual."""
+    done = 0
+    for seed in range(12):
+        p = problem(seed)
+        best, task = solve_matching(*given("chi2", p)), given("chi2", p)
+        score = exact_score(task[0], p.mdp, best.policy, *task[2:])
+        held = np.einsum("sga,sag->sg", best.policy, score)
+        if (score.max(axis=1) > held + 1e-6).any():
+            continue
+        value = action_free_objective(*task, score.max(axis=1))
+        assert abs(value - best.value) < 1e-6
+        done += 1
+    assert done >= 5
