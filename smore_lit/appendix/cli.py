@@ -835,7 +835,7 @@ def try_apart(code: str) -> tuple[str, str]:
     paths = os.pathsep.join(filter(None, sys.path))
     try:
         done = subprocess.run(
-            [sys.executable, "-c", code],
+            [sys.executable, "-P", "-c", code],
             capture_output=True,
             text=True,
             timeout=PATIENCE,
