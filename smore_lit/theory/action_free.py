@@ -230,6 +230,7 @@ def _solve_or_tell(matrix: ndarray, right: ndarray) -> ndarray:
         ) from None
 
 
+# book/theory/action_free.md, section "Two programs for one number"
 def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: tuple
 ) -> ndarray:
@@ -531,14 +532,12 @@ def _solve_smooth(
             score[rows, g] = _minimise(terms, rows.sum())
         if idle.any():
             move, parts = _way_out(flow, rows, idle), [t[idle] for t in flat]
-            score[:, g] = _leave(
-                divergence, score[:, g], move, flow[:, idle], parts
-            )
+            moved = divergence, score[:, g], move, flow[:, idle], parts
+            score[:, g] = _leave(*moved)
     score = _inside(mdp, score, divergence.domain[1])
     y = np.where(m > 0, state_difference(mdp, score), 0)
-    mixture = m * np.where(
-        support, clamped_ratio(divergence, y, floor), floor
-    )
+    ratio = clamped_ratio(divergence, y, floor)
+    mixture = m * np.where(support, ratio, floor)
     left = start + flow @ _columns(mixture - data).T
     if not np.abs(left).max() <= 1e-7:
         raise ValueError(
