@@ -579,9 +579,8 @@ def _solve_smooth(
             score[rows, g], filled[g, on] = _fill_holes(divergence, *given)
         if idle.any():
             move, parts = _way_out(flow, rows, idle), [t[idle] for t in flat]
-            score[:, g] = _leave(
-                divergence, score[:, g], move, flow[:, idle], parts
-            )
+            moved = divergence, score[:, g], move, flow[:, idle], parts
+            score[:, g] = _leave(*moved)
     score = _inside(mdp, score, divergence.domain[1])
     y = np.where(m > 0, state_difference(mdp, score), 0)
     ratio = np.where(support, clamped_ratio(divergence, y, floor), floor)
