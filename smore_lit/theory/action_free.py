@@ -242,12 +242,10 @@ def _barrier(
             system = np.block([[np.diag(weight), flow.T], [flow, none]])
             pull = np.concatenate([-gradient, np.zeros(len(flow))])
             step, price = np.split(_solve_or_tell(system, pull), [len(d)])
-            drop = -gradient @ step
-            if drop <= 1e-3 * mu:
-                break
             turn = mu / d - rent - rent / d * step
-            size = min(1.0, 0.99 / max(-(step / d).min(), 1e-300))
             pace = min(1.0, 0.99 / max(-(turn / rent).min(), 1e-300))
+            rent, drop = rent + pace * turn, weight @ step**2
+            size = min(1.0, 0.99 / max(-(step / d).min(), 1e-300))
             value -= mu * np.log(d).sum()
             noise = 1e-15 * (1 + abs(value))
             while size > 1e-10:
@@ -259,7 +257,9 @@ def _barrier(
                 size /= 2
             else:
                 break
-            d, rent = trial, rent + pace * turn
+            d = trial
+            if drop <= 1e-3 * mu:
+                break
         mu /= 5
     value, first, _ = _cost(divergence, d, parts)
     rent = first + flow.T @ price  # no d of this mass gains more than left
