@@ -167,9 +167,10 @@ class Captured:
         run, state = self.run, self.run.state
         self.uniforms.copy_(uniforms_of(run, run.generators))
         rate = run.config.learning_rate
+        falls = run.agent.cosine if run.config.cosine else ()
         falling = rate * cosine(state.updates, run.plan.updates)
         for name, tensor in self.rates.items():
-            tensor.fill_(falling if name in run.agent.cosine else rate)
+            tensor.fill_(falling if name in falls else rate)
         state.updates += 1
 
     def work(self) -> None:

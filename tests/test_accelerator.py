@@ -42,8 +42,9 @@ def test_the_captured_update_is_the_update(accelerator, algorithm):
     for kind in ("vectors", "slow"):
         for name, vector in getattr(plain.state, kind).items():
             other = getattr(replayed.state, kind)[name]
-            # the learning rate of the captured one has single precision
-            assert torch.allclose(vector, other, rtol=0, atol=1e-6)
+            # the learning rate of the captured one has single precision,
+            # and one step of Adam is 1e-3
+            assert torch.allclose(vector, other, rtol=0, atol=2e-5)
 
 
 def test_the_whole_script_runs_on_a_cpu_in_small(tmp_path):
