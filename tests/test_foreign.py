@@ -444,7 +444,7 @@ def test_export_onto_a_file_is_refused_before_any_work(tmp_path, monkeypatch):
 def test_a_failed_export_names_the_folder_that_was_asked_for(
     tmp_path, monkeypatch
 ):
-    def fail(minari, path, manifest, name, home):
+    def fail(minari, task, path, manifest, name, home):
         raise OSError(f"cannot write {home}/main_data.hdf5")
 
     monkeypatch.setattr(foreign, "fill_minari", fail)
