@@ -140,7 +140,7 @@ def test_exchanged_goals_are_tested_as_the_sampler_does(scaled):
     paths = rng.normal(size=(30, 11, 3)) * [0.3, 1.0, 3.0]
     asked_for = rng.normal(size=(30, 3))
     data = as_trajectories(
-        paths, rng.normal(size=(30, 10, 2)), paths, asked_for
+        paths, rng.uniform(-1, 1, (30, 10, 2)), paths, asked_for
     )
     sampler, near = Sampler(data, 1.0, 2.0), 2.0
     draws = draw_uniforms([torch.Generator().manual_seed(1)], 400, 4)
@@ -490,9 +490,9 @@ def test_bad_shapes_and_numbers_are_one_line(call, reason):
     "settings, reason",
     [
         ({"chained": 1.5}, "chained must be in"),
-        ({"chained": float("nan")}, "chained must be in"),
+        ({"chained": float("nan")}, "chained must be float"),
         ({"conservative": -1.0}, "conservative must be 0 or more"),
-        ({"conservative": float("inf")}, "conservative must be 0 or more"),
+        ({"conservative": float("inf")}, "conservative must be float"),
         ({"proposals": 0}, "proposals must be 1 or more"),
         ({"proposals": 2.5}, "proposals must be int"),
         ({"critics": 0}, "critics must be 1 or more"),
