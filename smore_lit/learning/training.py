@@ -458,7 +458,9 @@ def train(
         OSError: `out` cannot be written.
         FloatingPointError: a loss became NaN or infinite.
     """
-    workers = check_workers(workers) if task is not None else 0
+    workers = as_whole("workers", workers)
+    if task is not None:
+        check_workers(workers)
     agent = find_agent(algorithm)
     device = choose_device(device)
     directory = None if out is None else as_path(out)
