@@ -140,7 +140,7 @@ def test_exchanged_goals_are_tested_as_the_sampler_does(scaled):
     paths = rng.normal(size=(30, 11, 3)) * [0.3, 1.0, 3.0]
     asked_for = rng.normal(size=(30, 3))
     data = as_trajectories(
-        paths, rng.normal(size=(30, 10, 2)), paths, asked_for
+        paths, rng.uniform(-1, 1, (30, 10, 2)), paths, asked_for
     )
     sampler, near = Sampler(data, 1.0, 2.0), 2.0
     draws = draw_uniforms([torch.Generator().manual_seed(1)], 400, 4)

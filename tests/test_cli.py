@@ -435,7 +435,7 @@ def test_verify_says_no_with_exit_code_1(capfd, monkeypatch):
     from smore_lit.theory import verification
 
     monkeypatch.setitem(
-        verification.QUANTITIES, "t1.gap", ("Theorem 1", "relative gap", 0.0)
+        verification.QUANTITIES, "t1.gap", ("Theorem 1", "relative gap", -1.0)
     )
     words = ["verify", "theory", "--problems", "1"]
     assert call(*words) == 1

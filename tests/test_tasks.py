@@ -39,6 +39,9 @@ def test_unknown_task_is_one_line():
 
 
 def test_missing_simulator_says_what_to_install(monkeypatch):
+    import gymnasium
+
+    monkeypatch.delitem(gymnasium.registry, TASK.env_id, raising=False)
     monkeypatch.setitem(sys.modules, "gymnasium_robotics", None)
     with pytest.raises(ValueError, match=r'"smore_lit\[robotics\]"'):
         TASK.make()

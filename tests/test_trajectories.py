@@ -674,7 +674,7 @@ def test_the_batch_says_where_a_transition_arrives(scaled):
     """`reaches` agrees with the sampler's flag, on every scale."""
     rng = np.random.default_rng(3)
     paths = rng.normal(size=(40, 11, 2)) * [0.1, 10.0] + [5.0, -3.0]
-    actions = rng.normal(size=(40, 10, 1))
+    actions = rng.uniform(-1, 1, (40, 10, 1))
     data = as_trajectories(paths, actions, paths, paths[:, 4])
     for sampler in SAMPLERS.values():
         drawer = sampler(data, 0.5, 3.0)

@@ -897,7 +897,7 @@ def examine(options) -> Answer:
     """Report versions, renderer, device, data, and what is missing."""
     versions, answers = try_parts()
     advice = advise(versions, answers)
-    root = as_path(options.root or answers["data"][0])
+    root = as_path(options.root or answers["data"][0] or "data")
     advice += filter(None, [try_folder(root)])
     failing = {n for n, (_, failure) in answers.items() if failure}
     drawing = "nothing" if "simulator" in failing else "stick figures"

@@ -41,7 +41,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from smore_lit.learning.files import as_number, as_plain, as_whole
+from smore_lit.learning.files import as_plain, as_whole
 from smore_lit.learning.networks import initialise
 from smore_lit.learning.scaling import Scaler
 from smore_lit.learning.trajectories import Batch
@@ -126,8 +126,8 @@ def as_setting(name: str, value: Any, kind: type) -> Any:
     """Return `value` as a setting of this type; ValueError if it is none."""
     found = as_plain(value)
     try:
-        if kind is float:
-            return as_number(name, found)
+        if kind is float and type(found) in (int, float):
+            return float(found)  # its range is the configuration's affair
         if kind is int:
             return as_whole(name, found, None)
         if kind is tuple and type(found) in (list, tuple):
