@@ -454,7 +454,7 @@ def test_verify_says_no_with_exit_code_1(capfd, monkeypatch):
         ["verify", "theory", "--problems", "0"],
         ["verify", "theory", "--problems", "-3"],
         ["verify", "theory", "--problems", "many"],
-        ["verify", "theory", "--problems", "1e3"],
+        ["verify", "theory", "--problems", "1.5"],
         ["verify", "theory", "--problems", "10001"],
         ["verify", "theory", "--seed", "-1"],
         ["verify", "theory", "--seed", "0.5"],
