@@ -415,6 +415,11 @@ def test_a_manifest_cannot_make_us_import_a_module(
     assert datasets.read_dataset(path, task)["actions"].shape == (2, 20, 1)
     with pytest.raises(ValueError, match="holds data of 'lava:TASK', not Fe"):
         datasets.read_dataset(path, load_task("FetchReach"))
+    small = dict(settings=dict(hidden=(8, 8), batch_size=16), workers=0)
+    small |= dict(updates=2, seeds=1, eval_episodes=1)
+    assert smore_lit.train(path, "bc", task, **small).summary["updates"] == 2
+    with pytest.raises(ValueError, match="holds data of 'lava:TASK', not Fe"):
+        smore_lit.train(path, "bc", "FetchReach", **small)
 
 
 def test_names_of_own_tasks_are_checked(lava):
