@@ -225,6 +225,7 @@ def _cost(divergence: FDivergence, d: ndarray, parts: tuple) -> tuple:
     return value.sum(), first, second
 
 
+# book/theory/action_free.md, section "Two programs for one number"
 def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: tuple
 ) -> ndarray:
