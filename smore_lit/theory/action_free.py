@@ -470,6 +470,7 @@ def _solve_goal(
     return score, mixture
 
 
+# book/theory/action_free.md, section "Two programs for one number"
 def _solve_smooth(
     divergence: FDivergence,
     mdp: GoalMDP,
