@@ -7,12 +7,13 @@ EXECUTED := _build/executed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test sync check book lint clean
+.PHONY: help setup demo test wheel-test sync check book lint clean
 
 help:
 	@echo "make setup   create .venv with pinned packages"
 	@echo "make demo    make data, train SMORe, compare with the paper (writes demo/)"
 	@echo "make test    run everything that must hold"
+	@echo "make wheel-test  run every chapter from the installed package alone"
 	@echo "make sync    write notebooks and modules from the chapters"
 	@echo "make check   list notebooks and modules that differ from their chapters"
 	@echo "make book    build the book into $(BOOK_PAGES)"
@@ -45,6 +46,9 @@ test: setup
 	@sed 's/execute_notebooks: force/execute_notebooks: cache/' _config.yml > _build/_config.yml
 	@$(BIN)/jupyter-book build . --config _build/_config.yml -W --keep-going
 	@echo "== all of it holds"
+
+wheel-test: setup
+	@$(BIN)/python tests/installation.py
 
 sync: setup
 	@$(BIN)/python -m smore_lit.appendix.literate sync

@@ -23,10 +23,9 @@ import numpy as np
 
 from smore_lit.benchmark.experts import EXPERTS, Noisy, expert, random_policy
 from smore_lit.benchmark.tasks import TASKS, load_task
-from smore_lit.learning.files import read_table, write_atomic
+from smore_lit.learning.files import read_table, results_folder, write_atomic
 from smore_lit.learning.rollouts import Rollouts
 
-RESULTS = Path(__file__).resolve().parents[1] / "results"
 DISCOUNTS = {"sum": 1.0, "098": 0.98, "099": 0.99}
 BEHAVIOURS = ("expert", "noisy", "random")
 COLUMNS = (
@@ -138,7 +137,7 @@ def main() -> None:
     for name in options.task or TASKS:
         task = load_task(name)
         rows = measure(task, options.seed, options.episodes, options.workers)
-        rewrite(RESULTS / "behaviour.csv", task, rows)
+        rewrite(results_folder() / "behaviour.csv", task, rows)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,13 @@
 """What the benchmark scripts share: where things are, and writing results."""
 
-import csv
-import io
 from pathlib import Path
 
-from smore_lit.learning.files import write_atomic
+from smore_lit.appendix.cli import write_rows
+from smore_lit.learning.files import results_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def write_results(name: str, rows: list[dict]) -> None:
     """Write `rows`, all with the keys of the first, to results/NAME.csv."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(ROOT / "results" / f"{name}.csv", text.getvalue())
+    write_rows(results_folder() / f"{name}.csv", rows)

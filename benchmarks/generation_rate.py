@@ -19,10 +19,10 @@ from pathlib import Path
 
 from smore_lit.benchmark import datasets
 from smore_lit.benchmark.tasks import TASKS, load_task
-from smore_lit.learning.files import read_table, write_atomic
+from smore_lit.learning.files import read_table, results_folder, write_atomic
 from smore_lit.learning.rollouts import Rollouts
 
-TABLE = Path(__file__).resolve().parents[1] / "results" / "generation.csv"
+TABLE = results_folder() / "generation.csv"
 COLUMNS = (
     "task",
     "episodes",

@@ -16,7 +16,6 @@ Rows go to results/hand_reach.csv.
 import csv
 import io
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -27,9 +26,8 @@ from smore_lit.benchmark.hand import (
     step_in_box,
 )
 from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.files import write_atomic
+from smore_lit.learning.files import results_folder, write_atomic
 
-ROOT = Path(__file__).resolve().parents[1]
 BAND = 0.145  # radians that a follower may lead or lag
 STARTS = 12
 TRIES = 600
@@ -148,7 +146,7 @@ def main(episodes: int) -> None:
         row = measure(env, hand, seed)
         table.writerow(row)
         print(*row, flush=True)
-    write_atomic(ROOT / "results" / "hand_reach.csv", text.getvalue())
+    write_atomic(results_folder() / "hand_reach.csv", text.getvalue())
 
 
 if __name__ == "__main__":

@@ -1,107 +1,151 @@
-"""Train the paper's seven methods with their constants and with ours.
+"""Train the paper's seven methods with their presets, one by one.
 
-    python benchmarks/seven_methods.py [--gather] [TASK:PRESET:METHOD ...]
+    python benchmarks/seven_methods.py [--task TASK] [--presets NAME ...]
+        [--methods NAME ...] [--data DIR] [--updates N] [--seeds N] [--gather]
 
 Each run is what `smore-lit train TASK --algo METHOD --preset PRESET --size
-cpu --compile` does with the updates and seeds of `PLANS`, or a variant of it:
-SMORe on its way from the published constants to ours, and trained for longer;
-four methods that draw all transitions alike; GoFAR with hindsight goals.
-Data come from data/, runs go to runs/, finished runs are not run again,
-interrupted ones go on. Scores and times of the runs that are finished are
-gathered in results/seven_methods_scores.csv and
-results/seven_methods_times.csv.
+cpu --compile` does with the updates and seeds of `PLANS`, or a variant of it
+from `VARIANTS`; a method without a preset of that name is left out. Runs go
+to runs/, finished runs are not run again, interrupted ones go on, and after
+each of them scores and times are gathered in preset_scores.csv and
+preset_times.csv of smore_lit/results/, where rows of runs made elsewhere stay.
+
+seven_methods_scores.csv and seven_methods_times.csv there are of an earlier
+state of the code and are not written any more; the chapter says what of.
 """
 
+import argparse
 import json
-import sys
+from pathlib import Path
 
 from gathering import ROOT, write_results
 
 from smore_lit.benchmark.datasets import load_dataset
 from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.agent import PRESETS
-from smore_lit.learning.files import read_table
+from smore_lit.learning.agent import find_agent, list_presets
+from smore_lit.learning.files import read_table, results_folder
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 
 METHODS = ("smore", "gofar", "wgcsl", "gcsl", "crl", "am", "iql")
+PRESETS = ("released", "paper", "shared")
 PLANS = {
     "FetchPick": dict(updates=4_000, seeds=5, eval_every=1_000),
     "FetchReach": dict(updates=2_000, seeds=3, eval_every=500),
     "PointReach": dict(updates=2_000, seeds=3, eval_every=500),
 }
-AHEAD = dict(ahead=0.8)
+TABLE_4 = dict(  # with the in-sample loss, the foot of the ladder
+    learning_rate=3e-4,
+    polyak=0.005,
+    temperature=3.0,
+    ahead=0.0,
+    standardise=False,
+    centred=False,
+    coefficient=0.25,
+)
+AHEAD = TABLE_4 | dict(ahead=0.8)
 RATES = AHEAD | dict(learning_rate=1e-3, polyak=0.02)
 INPUTS = RATES | dict(standardise=True)
 START = INPUTS | dict(centred=True, coefficient=0.5)
-LONG = dict(updates=16_000, seeds=1, eval_every=2_000)
-LADDER = {
-    "smore-ahead": ("smore", AHEAD, dict(seeds=3)),
-    "smore-rates": ("smore", RATES, dict(seeds=3)),
-    "smore-inputs": ("smore", INPUTS, dict(seeds=3)),
-    "smore-start": ("smore", START, dict(seeds=3)),
-    "smore-long": ("smore", {}, LONG),
+VARIANTS = {
+    "smore-table4": ("smore", TABLE_4),
+    "smore-ahead": ("smore", AHEAD),
+    "smore-rates": ("smore", RATES),
+    "smore-inputs": ("smore", INPUTS),
+    "smore-start": ("smore", START),
+    "smore-stable": ("smore", dict(objective="released-stable")),
+    "smore-eight": ("smore", dict(coefficient=0.25)),
+    "smore-alike": ("smore", dict(ahead=0.0)),
+    "gofar-alike": ("gofar", dict(ahead=0.0)),
+    "gcsl-alike": ("gcsl", dict(ahead=0.0)),
+    "iql-alike": ("iql", dict(ahead=0.0)),
+    "gofar-hindsight": ("gofar", dict(hindsight=0.8)),
 }
-ALIKE = {
-    f"{method}-alike": (method, dict(ahead=0.0), dict(seeds=3))
-    for method in ("smore", "gofar", "gcsl", "iql")
-}
-HINDSIGHT = {"gofar-hindsight": ("gofar", dict(hindsight=0.8), {})}
-VARIANTS = LADDER | ALIKE | HINDSIGHT
-RUNS = [("FetchPick", preset, m) for preset in PRESETS for m in METHODS]
-RUNS += [("FetchPick", "paper", variant) for variant in LADDER]
-RUNS += [("FetchPick", "shared", variant) for variant in ALIKE]
-for easy in ("FetchReach", "PointReach"):
-    for algorithm in ("smore", "gofar", "gcsl", "iql"):
-        RUNS += [(easy, preset, algorithm) for preset in PRESETS]
-    RUNS += [(easy, "shared", variant) for variant in HINDSIGHT]
+KEYS = ("preset", "method", "task")
+KEPT = ("updates", "updates_per_second", "gflop_per_update")
 
 
-def folder_of(task: str, preset: str, method: str):
+def plan_runs(task: str, presets, methods) -> list[tuple[str, str, str]]:
+    """Return (task, preset, method), leaving out presets there are not."""
+    return [
+        (task, preset, method)
+        for preset in presets
+        for method in methods
+        if preset
+        in list_presets(find_agent(VARIANTS.get(method, [method])[0]))
+    ]
+
+
+def folder_of(task: str, preset: str, method: str) -> Path:
     """Return where a run lives."""
-    return ROOT / "runs" / f"seven-{task}-{preset}-{method}"
+    return ROOT / "runs" / f"preset-{task}-{preset}-{method}"
 
 
-def run(name: str, preset: str, method: str) -> None:
+def run(task: str, preset: str, method: str, data: Path, **changes) -> None:
     """Train one method or variant under one preset."""
-    task = load_task(name)
-    algorithm, settings, changes = VARIANTS.get(method, (method, {}, {}))
+    algorithm, settings = VARIANTS.get(method, (method, {}))
+    arrays = load_dataset(load_task(task), "cpu", root=data)
     train(
-        as_trajectories(**load_dataset(task, "cpu", root=ROOT / "data")),
+        as_trajectories(**arrays),
         algorithm,
-        task=task,
-        out=folder_of(name, preset, method),
+        task=load_task(task),
+        out=folder_of(task, preset, method),
         settings=settings,
         preset=preset,
         workers=0,
         compile=True,
-        **PLANS[name] | changes,
+        **PLANS[task] | changes,
     )
 
 
-def gather() -> None:
+def merge(name: str, rows: list[dict]) -> None:
+    """Write `rows` to results/NAME.csv beside those of other runs."""
+    new = {tuple(row[key] for key in KEYS) for row in rows}
+    path = results_folder() / f"{name}.csv"
+    old = read_table(path) if path.exists() else []
+    kept = [row for row in old if tuple(row[key] for key in KEYS) not in new]
+    if kept or rows:
+        write_results(name, kept + rows)
+
+
+def gather(root: Path = ROOT / "runs") -> None:
     """Write scores and times of all finished runs to results/."""
     scores, times = [], []
-    for task, preset, method in RUNS:
-        folder = folder_of(task, preset, method)
-        if not (folder / "summary.json").exists():
-            continue
+    for summary in sorted(root.glob("preset-*/summary.json")):
+        _, task, preset, method = summary.parent.name.split("-", 3)
         label = {"preset": preset, "method": method}
-        rows = read_table(folder / "scores.csv")
+        rows = read_table(summary.parent / "scores.csv")
         scores += [{**label, **row} for row in rows]
-        summary = json.loads((folder / "summary.json").read_text())
-        kept = ("updates", "updates_per_second", "gflop_per_update")
+        found = json.loads(summary.read_text())
         times.append(
-            {"task": task, **label, "seeds": len(summary["seeds"])}
-            | {name: summary[name] for name in kept}
-            | {"seconds": round(summary["wall_seconds"])}
+            {**label, "task": task, "seeds": len(found["seeds"])}
+            | {name: found[name] for name in KEPT}
+            | {"seconds": round(found["wall_seconds"])}
         )
-    write_results("seven_methods_scores", scores)
-    write_results("seven_methods_times", times)
+    merge("preset_scores", scores)
+    merge("preset_times", times)
+
+
+def read_options():
+    """Return the command line."""
+    parser = argparse.ArgumentParser()
+    add = parser.add_argument
+    add("--task", default="FetchPick", choices=PLANS)
+    add("--presets", nargs="+", default=PRESETS, metavar="NAME")
+    add("--methods", nargs="+", default=METHODS, metavar="NAME")
+    add("--data", type=Path, default=ROOT / "data")
+    add("--updates", type=int)
+    add("--seeds", type=int)
+    add("--gather", action="store_true", help="train nothing")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
-    wanted = [name.split(":") for name in sys.argv[1:] if name != "--gather"]
-    for chosen in wanted or (() if "--gather" in sys.argv else RUNS):
-        run(*chosen)
+    given = read_options()
+    chosen = plan_runs(given.task, given.presets, given.methods)
+    counts = {"updates": given.updates, "seeds": given.seeds}
+    counts = {name: count for name, count in counts.items() if count}
+    for one in () if given.gather else chosen:
+        run(*one, given.data, **counts)
+        gather()
     gather()

@@ -31,11 +31,11 @@ import numpy as np
 from smore_lit.benchmark import pushing
 from smore_lit.benchmark.pushing import SlideExpert, launch, strike_features
 from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.files import write_atomic
+from smore_lit.learning.files import results_folder, write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
-STRIKES = ROOT / "results" / "strikes.csv"
-GLIDES = ROOT / "results" / "glides.csv"
+STRIKES = results_folder() / "strikes.csv"
+GLIDES = results_folder() / "glides.csv"
 COLUMNS = "flat,round,seed,angle,size,side,x,y,height,began".split(",")
 GLIDE_COLUMNS = ("flat", "seed", "vx", "vy", "x", "y", "height", "left")
 SPREAD = ((0.15, 0.15), (0.05, 0.06))  # of angle, and of size relatively

@@ -16,6 +16,7 @@ import sys
 import torch
 from gathering import ROOT, write_results
 
+from smore_lit.appendix.cli import write_rows
 from smore_lit.benchmark.datasets import load_dataset
 from smore_lit.benchmark.tasks import load_task
 from smore_lit.learning.checkpoints import Policy, load_policy
@@ -93,7 +94,7 @@ def run(name: str) -> None:
             whole, networks=torch.nn.ModuleDict(networks)
         )
         rows += play(task, one, alpha)
-    write_results(f"../runs/temperatures-{name}/temperatures", rows)
+    write_rows(folder / "temperatures.csv", rows)
 
 
 def play(task, policy: Policy, alpha: float) -> list[dict]:

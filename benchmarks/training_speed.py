@@ -7,7 +7,7 @@ by PyTorch), and the fraction that the update reaches of two rates: the best
 square product, which is the machine's peak, and the product a hidden layer
 makes, 1024 x 256 by 256 x 256.
 
-    python benchmarks/training_speed.py [--out results/training_speed.csv]
+    python benchmarks/training_speed.py [--out FILE]
 
 Compiling takes up to a minute for each number of seeds.
 """

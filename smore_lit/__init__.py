@@ -4,15 +4,26 @@ The modules below this one are exported from the chapters under `book/`.
 Names in `PUBLIC` are imported from their modules when they are first used.
 """
 
+import os
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+# Threads that share a product wait for each other. By default they spin
+# without end, and as soon as another process wants the cores, the one waited
+# for cannot run. So they spin for a moment, some tenths of a millisecond, and
+# then sleep. OpenMP reads this once, when PyTorch is loaded.
+if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 PUBLIC = {
+    "Task": "smore_lit.benchmark.tasks",
     "load_task": "smore_lit.benchmark.tasks",
     "make_dataset": "smore_lit.benchmark.datasets",
     "load_dataset": "smore_lit.benchmark.datasets",
+    "read_dataset": "smore_lit.benchmark.datasets",
     "tiny_dataset": "smore_lit.benchmark.datasets",
+    "record": "smore_lit.benchmark.datasets",
     "as_trajectories": "smore_lit.learning.trajectories",
     "train": "smore_lit.learning.training",
     "evaluate": "smore_lit.learning.evaluation",

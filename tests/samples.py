@@ -34,6 +34,8 @@ def _one(sizes, seed, size, noise, scale, dtype) -> tuple:
     reached = (torch.rand(size, **options) < 0.3).to(dtype)
     steps = torch.randint(0, 20, (size,), generator=generator).to(dtype)
     chance = torch.rand(size, noise, **options)
+    after = scale * torch.randn(size, sizes.goal, **options)
+    tolerance = scale * torch.rand(sizes.goal, **options).expand(size, -1)
     return (
         states,
         actions.clamp(-1.0, 1.0),
@@ -42,6 +44,8 @@ def _one(sizes, seed, size, noise, scale, dtype) -> tuple:
         reached,
         steps,
         achieved,
+        after,
+        tolerance,
         first,
         chance,
     )

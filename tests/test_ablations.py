@@ -566,9 +566,11 @@ def test_bad_shapes_and_numbers_are_one_line(call, reason):
 @pytest.mark.parametrize("agent", [ABLATED, DISCRIMINATOR])
 def test_presets(agent):
     assert find_agent(agent.name).config.__name__ == agent.config.__name__
-    one, two = make_config(agent, "paper"), make_config(SMORE, "paper")
-    for name in SMORE.paper:
-        assert getattr(one, name) == getattr(two, name), name
+    for preset, settings in agent.presets.items():
+        one, two = make_config(agent, preset), make_config(SMORE, preset)
+        for name in settings:
+            assert getattr(one, name) == getattr(two, name), name
+    assert agent.presets == (SMORE.presets if agent is ABLATED else {})
     shared, smore = agent.config(), SMORE.config()
     for name in ("expectile", "temperature", "weight_clip", "coefficient"):
         assert getattr(shared, name) == getattr(smore, name)

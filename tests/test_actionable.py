@@ -25,6 +25,13 @@ from smore_lit.learning.agent import (
     make_config,
     update,
 )
+from smore_lit.learning.scaling import Scaler, fit_scaler
+from smore_lit.learning.trajectories import (
+    Batch,
+    Sampler,
+    as_trajectories,
+    draw_uniforms,
+)
 
 SIZES = Sizes(5, 2, 3)
 SMALL = dict(hidden=(8, 8), batch_size=16, proposals=3)
@@ -105,7 +112,7 @@ def test_loss_by_hand():
 )
 def test_half_of_the_goals_are_those_of_the_row_above(size, share, kept):
     goals = torch.arange(2.0 * size).reshape(2, size, 1)
-    new, reached = chain_goals(goals, torch.ones(2, size), share)
+    new, reached = chain_goals(asked(goals, goals), share)
     for n, b in itertools.product(range(2), range(size)):
         own = n * size + b
         assert new[n, b] == (own if b < kept else own - 1)
@@ -113,10 +120,71 @@ def test_half_of_the_goals_are_those_of_the_row_above(size, share, kept):
 
 
 def test_all_or_none_may_be_exchanged():
-    goals, met = torch.arange(4.0).reshape(1, 4, 1), torch.ones(1, 4)
-    assert torch.equal(chain_goals(goals, met, 0.0)[0], goals)
-    new, never = chain_goals(goals, met, 1.0)
+    goals = torch.arange(4.0).reshape(1, 4, 1)
+    rho = asked(goals, goals)
+    assert torch.equal(chain_goals(rho, 0.0)[0], goals)
+    new, never = chain_goals(rho, 1.0)
     assert new.flatten().tolist() == [3, 0, 1, 2] and not never.any()
+
+
+def test_identical_goals_stay_reached_when_they_are_exchanged():
+    goals = torch.zeros(1, 4, 1)
+    new, reached = chain_goals(asked(goals, goals), 0.5)
+    assert torch.equal(new, goals) and reached.tolist() == [[1, 1, 1, 1]]
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_exchanged_goals_are_tested_as_the_sampler_does(scaled):
+    """Against distances in the task's own units, row by row."""
+    rng = np.random.default_rng(0)
+    paths = rng.normal(size=(30, 11, 3)) * [0.3, 1.0, 3.0]
+    asked_for = rng.normal(size=(30, 3))
+    data = as_trajectories(
+        paths, rng.uniform(-1, 1, (30, 10, 2)), paths, asked_for
+    )
+    sampler, near = Sampler(data, 1.0, 2.0), 2.0
+    draws = draw_uniforms([torch.Generator().manual_seed(1)], 400, 4)
+    raw, _ = sampler(draws)
+    rho, scaler = raw, Scaler(3, 3)
+    if scaled:
+        fit_scaler(scaler, data)
+        rho = scaler(raw)
+    goals, reached = chain_goals(rho, 0.5)
+    after, goal = raw.next_observations[0].numpy(), raw.goals[0].numpy()
+    for b in range(400):
+        g = goal[b if b < 200 else b - 1]
+        assert torch.equal(goals[0, b], scaler.goals(torch.tensor(g)))
+        assert reached[0, b] == float(np.linalg.norm(after[b] - g) <= near)
+    assert 20 < reached[0, 200:].sum() < 180
+
+
+def test_without_a_tolerance_only_an_exact_hit_counts():
+    goals = torch.tensor([0.1, 0.7, 0.7, 0.3]).reshape(1, 4, 1)
+    rho = asked(goals, goals, near=0.0)
+    assert chain_goals(rho, 1.0)[1].tolist() == [[0, 0, 1, 0]]
+
+
+def test_a_goal_that_all_share_costs_nothing_at_the_goal():
+    """All goals are one place and all stand there: every target is gamma Q."""
+    _, config, state = started(gamma=0.5)
+    rho = draw(config)
+    here = torch.zeros_like(rho.goals)
+    rho = rho._replace(
+        goals=here, next_achieved=here, reached=torch.ones_like(rho.reached)
+    )
+    _, info = losses(config, state.networks, state.targets, rho, None)
+    assert info["reached"].tolist() == [1, 1]
+
+
+def flat(x):
+    return Batch(*[x] * len(Batch._fields))
+
+
+def asked(goals, after, near=0.5):
+    """Return a batch of goals and the places after, numbers on a line."""
+    met = ((after - goals).norm(dim=-1) <= near).to(goals.dtype)
+    bounds = torch.full_like(goals, near)
+    return Batch(*[goals] * 4, met, met, goals, after, bounds, goals, goals)
 
 
 # Plain loops
@@ -156,7 +224,11 @@ def losses_by_loops(config, state, rho, seed):
     score_loss, policy_loss = 0.0, 0.0
     for b in range(size):
         g = arrays["goals"][b if b < kept else b - 1]
-        r = arrays["reached"][b] - 1.0 if b < kept else -1.0
+        met = arrays["reached"][b]
+        if b >= kept:
+            gap = (arrays["next_achieved"][b] - g) / arrays["tolerance"][b]
+            met = float((gap**2).sum() <= 1)
+        r = met - 1.0
         s, after = arrays["observations"][b], arrays["next_observations"][b]
 
         def ask(critics, state, action, g=g):
@@ -229,7 +301,7 @@ def test_gradients_of_the_agent_by_differences(step=1e-6):
         given = config, state.networks, state.targets, rho, None
         if name == "loss_policy":
             return losses(*given)[0][name]
-        goals, _ = chain_goals(rho.goals, rho.reached, config.chained)
+        goals, _ = chain_goals(rho, config.chained)
         critic = state.networks["score"]
         _, proposed = score_actions(config, critic, rho, goals)
         plain = losses(*given)[0][name] - push_down(proposed)
@@ -404,8 +476,8 @@ def test_proposals_are_the_noise_of_the_batch():
             lambda x: conservative_loss(x[None], x, x[None, ..., None], -1.0),
             "weight must lie",
         ),
-        (lambda x: chain_goals(x, x, 0.5), "goals have shape"),
-        (lambda x: chain_goals(x[..., None], x, 1.5), "share must lie"),
+        (lambda x: chain_goals(flat(x), 0.5), "goals have shape"),
+        (lambda x: chain_goals(flat(x), 1.5), "share must lie"),
     ],
 )
 def test_bad_shapes_and_numbers_are_one_line(call, reason):
@@ -443,13 +515,14 @@ def test_a_batch_without_noise_is_one_line():
 
 def test_presets():
     agent = find_agent("am")
-    shared, paper = (make_config(agent, preset=p) for p in ("shared", "paper"))
+    shared, code = (make_config(agent, p) for p in ("shared", "released"))
     assert shared == ActionableConfig() and shared.hindsight == 1.0
     assert shared.draws(Sizes(10, 4, 3)) == 40
-    assert (paper.gamma, paper.polyak, paper.ahead) == (0.98, 0.0025, 0.0)
-    assert paper.hidden == (256, 256, 256)
-    assert paper.initialiser == "xavier" and paper.learning_rate == 1e-3
-    assert (paper.hindsight, paper.chained, paper.critics) == (1.0, 0.5, 1)
+    assert (code.gamma, code.polyak, code.ahead) == (0.98, 0.0025, 0.0)
+    assert code.hidden == (256, 256, 256) and code.batch_size == 512
+    assert code.initialiser == "xavier" and code.learning_rate == 1e-3
+    assert (code.hindsight, code.chained, code.critics) == (1.0, 0.5, 1)
+    assert not code.cosine
 
 
 # The contract, in short

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -18,6 +18,8 @@ from smore_lit.learning.agent import (
     create_state,
     find_agent,
     flatten,
+    list_agents,
+    list_presets,
     make_config,
     update,
 )
@@ -57,7 +59,7 @@ def started(agent=SMORE, seeds=(0, 1, 2), **settings):
         (dict(batch_size=True), "batch_size must be int"),
         (dict(hidden=()), "hidden must be one or more widths"),
         (dict(hidden=[16, 0]), "hidden must be"),
-        (dict(hidden=[16.0]), "hidden must be a list of whole numbers"),
+        (dict(hidden=[16.5]), "hidden must be a list of whole numbers"),
         (dict(hidden=16), "hidden must be a list of whole numbers"),
         (dict(learning_rate=0), "learning_rate must be in"),
         (dict(learning_rate=float("inf")), "learning_rate"),
@@ -188,3 +190,102 @@ def test_an_agent_of_ones_own_is_data_and_three_functions():
     assert measured["loss_pull"].tolist() == [4.0, 4.0]
     weights = state.networks["pull"].weight.flatten().tolist()
     assert weights == pytest.approx([0.5, 0.5])  # Adam's first step is lr
+
+
+# Presets
+
+
+@pytest.mark.parametrize("name", sorted(list_agents()))
+def test_every_preset_says_what_it_is(name):
+    agent = find_agent(name)
+    assert set(agent.presets) <= {"paper", "released"}
+    assert list_presets(agent)[0] == "shared"
+    assert make_config(agent, "shared") == agent.config()
+    for preset, settings in agent.presets.items():
+        config = make_config(agent, preset)
+        assert config != agent.config()
+        for setting, value in settings.items():
+            assert getattr(config, setting) == value
+        assert make_config(agent, preset, gamma=0.5).gamma == 0.5
+
+
+@pytest.mark.parametrize(
+    "name, preset, known",
+    [
+        ("smore", "published", "shared, paper, released"),
+        ("gofar", "paper", "shared, released"),
+        ("goal-bc", "released", "shared"),
+    ],
+)
+def test_an_unknown_preset_is_one_line_that_lists_the_known(
+    name, preset, known
+):
+    with pytest.raises(ValueError) as caught:
+        make_config(find_agent(name), preset)
+    due = f"{name} has no preset {preset!r}; it has: {known}"
+    assert str(caught.value) == due
+
+
+def test_smore_presets_train_what_their_names_say():
+    objectives = {
+        preset: make_config(SMORE, preset).objective
+        for preset in list_presets(SMORE)
+    }
+    due = {"shared": "in-sample", "paper": "paper", "released": "released"}
+    assert objectives == due
+    paper, code = (make_config(SMORE, p) for p in ("paper", "released"))
+    assert (paper.hidden, paper.batch_size) == ((256, 256), 512)
+    assert (paper.temperature, paper.learning_rate) == (3.0, 3e-4)
+    assert (paper.coefficient, paper.beta, paper.gamma) == (1.0, 0.5, 0.99)
+    assert (code.hidden, code.batch_size) == ((256, 256, 256), 256)
+    assert (code.temperature, code.learning_rate) == (3.0, 3e-4)
+    assert not (paper.centred or paper.standardise or paper.ahead)
+    assert not (code.centred or code.standardise or code.ahead)
+
+
+def test_settings_without_a_part_are_judged_by_the_preset():
+    """A preset may hold what another setting makes idle; a caller may not."""
+    free = make_config(SMORE, "paper", action_free=True)
+    assert free.action_free and free.temperature == 3.0
+    same = make_config(SMORE, "paper", action_free=True, temperature=3.0)
+    assert same == free
+    for preset in ("shared", "paper"):
+        for given in ({"temperature": 2.0}, {"expectile": 0.7}):
+            with pytest.raises(ValueError, match="action_free has no"):
+                make_config(SMORE, preset, action_free=True, **given)
+    assert make_config(SMORE, action_free=True, temperature=1.5)
+    with pytest.raises(ValueError, match="action_free has no temperature"):
+        make_config(SMORE, action_free=True, temperature=3.0)
+
+
+@pytest.mark.parametrize("name", sorted(list_agents()))
+def test_no_preset_is_refused_for_what_the_caller_did_not_name(name):
+    """Whatever switches settings off, no preset of any agent stands in."""
+    agent = find_agent(name)
+    switches = [
+        given
+        for given in (dict(action_free=True), dict(update="in-sample"))
+        if set(given) <= set(agent.config.__dataclass_fields__)
+        and name not in ("smore-ablated", "smore-discriminator")
+    ]  # the two refuse action_free altogether
+    for given in switches:
+        idle = agent.config(**given).unread()
+        assert idle
+        for setting in idle:
+            default = getattr(agent.config, setting)
+            other = {bool: not default, str: "kl"}.get(type(default), 0.7)
+            odd = replace(agent, presets={"odd": {setting: other}})
+            assert getattr(make_config(odd, "odd", **given), setting) == other
+            with pytest.raises(ValueError, match=f"has no {setting}"):
+                make_config(agent, **given, **{setting: other})
+
+
+def test_the_policy_rate_falls_only_if_the_configuration_says_so():
+    for falls in (True, False):
+        config, state = started(cosine=falls)
+        for _ in range(5):
+            update(SMORE, config, state, *batches(3), 10)
+        rates = {g["name"]: g["lr"] for g in state.optimiser.param_groups}
+        due = cosine(4, 10) if falls else 1.0
+        assert rates["policy"] == pytest.approx(config.learning_rate * due)
+        assert rates["score"] == rates["value"] == config.learning_rate

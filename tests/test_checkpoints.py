@@ -91,6 +91,9 @@ def test_the_description_survives_json(saved):
 def spoil(content, how):
     if how == "a generator less":
         del content["generators"][1]
+    elif how == "generators of a GPU":  # a seed and an offset, 16 bytes
+        state = torch.zeros(16, dtype=torch.uint8)
+        content["generators"] = [state] * len(content["generators"])
     elif how == "a generator of another kind":
         content["generators"][1] = torch.zeros(7, dtype=torch.uint8)
     elif how == "negative updates":
@@ -115,6 +118,7 @@ def spoil(content, how):
     [
         "a generator less",
         "a generator of another kind",
+        "generators of a GPU",
         "negative updates",
         "updates in words",
         "an average of another shape",
@@ -328,3 +332,10 @@ def test_a_failed_save_leaves_the_old_checkpoint(saved, tmp_path, monkeypatch):
         save_checkpoint(path, state, generators, {})
     assert path.read_bytes() == saved[0].read_bytes()
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_random_numbers_of_a_gpu_are_named(saved):
+    content = spoil(read_checkpoint(saved[0]), "generators of a GPU")
+    with pytest.raises(ValueError, match="of another kind of device"):
+        restore(content, *fresh())
+    assert load_policy(saved[0]).seeds

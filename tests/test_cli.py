@@ -179,13 +179,14 @@ def test_doctor(capfd):
     found = answer(capfd, "doctor")
     assert found["smore_lit"] == smore_lit.__version__
     assert found["packages"]["mujoco"]
-    assert call("doctor") == 0
-    assert "torch" in capfd.readouterr().out
+    assert set(found["failing"]) <= {"renderer"}
+    assert "torch" in cli.describe_health(found)
 
 
 def test_doctor_sees_what_is_missing(monkeypatch, capfd):
-    monkeypatch.setitem(cli.PARTS, "no-such-package", "plot")
+    monkeypatch.setattr(cli, "PARTS", {"no-such-package": "plot"})
     Path("file").write_text("")
+    monkeypatch.setattr(cli, "TRIALS", dict.fromkeys(cli.TRIALS, ""))
     found = answer(capfd, "doctor", "--root", "file")
     text = "\n".join(found["missing"])
     assert 'no-such-package: pip install "smore_lit[plot]"' in text
@@ -434,7 +435,7 @@ def test_verify_says_no_with_exit_code_1(capfd, monkeypatch):
     from smore_lit.theory import verification
 
     monkeypatch.setitem(
-        verification.QUANTITIES, "t1.gap", ("Theorem 1", "relative gap", 0.0)
+        verification.QUANTITIES, "t1.gap", ("Theorem 1", "relative gap", -1.0)
     )
     words = ["verify", "theory", "--problems", "1"]
     assert call(*words) == 1
@@ -636,6 +637,137 @@ def test_missing_package_is_one_line(run, capfd, monkeypatch):
     assert "pip install" in line
 
 
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_simulator_that_does_not_load_is_one_line(
+    run, root, capfd, monkeypatch, workers
+):
+    """As MUJOCO_GL=osmesa does it without the library."""
+    Path("fake/gymnasium").mkdir(parents=True)
+    code = "None.glGetError"
+    Path("fake/gymnasium/__init__.py").write_text(code)
+    monkeypatch.syspath_prepend(str(Path("fake").absolute()))
+    monkeypatch.delitem(sys.modules, "gymnasium", raising=False)
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    shutil.copytree(root, "part")
+    Path("part/FetchReach/expert/episodes-000000-000020.npz").unlink()
+    made = ["data", "make", "FetchReach", "--size", "tiny", "--root", "part"]
+    train = ["train", "FetchReach", *SMALL, "--out", "new"]
+    changed = ["new/config.json", "new/scores.csv"]
+    for words in (
+        ["eval", run, "--episodes", "1"],
+        made,
+        train,
+        ["demo", "--size", "tiny", "--out", "new"],
+    ):
+        words = [*words, "--workers", workers]
+        shutil.rmtree("new", ignore_errors=True)
+        if words[0] == "demo":
+            assert call(*words) == 2
+            line = capfd.readouterr().err.splitlines()[-1]
+        else:
+            line = refuse(capfd, *words, changed=changed)
+        assert "MUJOCO_GL=osmesa fails here: unset it" in line
+    assert not Path("new/metrics.csv").exists()
+    refuse(capfd, "video", run, "--out", "a.gif")
+
+
+def fake_part(name, code):
+    """Install a package of this name, whose import runs `code`."""
+    folder = Path("fake", f"{name}-1.0.dist-info")
+    folder.mkdir(parents=True)
+    folder.joinpath("METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+    Path("fake", f"{name}.py").write_text(code)
+
+
+def test_doctor_survives_parts_that_raise_die_and_hang(capfd, monkeypatch):
+    fake_part("sound", "")
+    fake_part("raising", "None.glGetError")
+    fake_part("dying", "import os; os.abort()")
+    fake_part("hanging", "import time; time.sleep(999)")
+    monkeypatch.syspath_prepend(str(Path("fake").absolute()))
+    names = ["sound", "raising", "dying", "hanging", "absent"]
+    monkeypatch.setattr(cli, "PARTS", dict.fromkeys(names, "plot"))
+    trials = dict.fromkeys(cli.TRIALS, "None.glGetError")
+    monkeypatch.setattr(cli, "TRIALS", trials)
+    monkeypatch.setattr(cli, "PATIENCE", 10)
+    found = answer(capfd, "doctor")
+    assert found["packages"] == dict.fromkeys(names[:4], "1.0") | {
+        "absent": None
+    }
+    assert set(found["failing"]) == {*names[1:4], *trials}
+    text = "\n".join(found["missing"])
+    for line in (
+        "raising fails: AttributeError",
+        "dying fails: ends its process (SIGABRT)",
+        "hanging fails: does not answer within 10 seconds",
+        'absent: pip install "smore_lit[plot]"',
+        "simulator fails: AttributeError",
+    ):
+        assert line in text
+    assert found["drawing"] == "nothing" and found["device"] == "none"
+    assert "1.0, fails" in cli.describe_health(found)
+
+
+FAULTS = {
+    "RuntimeError": RuntimeError("mat1 and mat2\ncannot be multiplied"),
+    "ZeroDivisionError": ZeroDivisionError("division by zero"),
+    "KeyError": KeyError("observation"),
+    "TypeError": TypeError("not callable"),
+    "ValueError": ValueError("operands could not be broadcast"),
+    "AssertionError": AssertionError(),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_of_ours_is_not_told_as_a_mistake(
+    name, run, capfd, monkeypatch
+):
+    from smore_lit.learning import evaluation
+
+    def fail(*arguments):
+        raise FAULTS[name]
+
+    monkeypatch.setattr(evaluation, "evaluate", fail)
+    words = ["eval", run, "--episodes", "1", "--workers", "0"]
+    line = refuse(capfd, *words, code=3)
+    assert line.startswith(f"smore-lit: {name}: ")
+    assert "SMORE_LIT_TRACEBACK=1" in line
+    monkeypatch.setenv("SMORE_LIT_TRACEBACK", "1")
+    assert call(*words) == 3
+    err = capfd.readouterr().err
+    assert err.startswith("Traceback") and "in fail" in err
+    assert err.splitlines()[-1] == line.strip()
+
+
+def test_a_mistake_shows_where_it_was_noticed_if_asked(capfd, monkeypatch):
+    monkeypatch.setenv("SMORE_LIT_TRACEBACK", "1")
+    assert call("eval", "nowhere") == 2
+    err = capfd.readouterr().err
+    assert err.startswith("Traceback") and "find_policy" in err
+
+
+def test_a_missing_module_of_ours_is_a_fault():
+    with pytest.raises(ImportError) as caught:
+        import smore_lit.nothing  # noqa: F401
+    assert not cli.is_foreseen(caught.value)
+    with pytest.raises(ImportError) as caught:
+        import no_such_package  # noqa: F401
+    assert cli.is_foreseen(caught.value)
+
+
+@pytest.mark.parametrize("words", [["tasks"], ["--help"], ["tasks", "--json"]])
+def test_a_closed_pipe_ends_quietly(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(
+        [*CLI, *words], stdout=writing, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writing)
+    assert result.stderr == ""
+    unheard = words == ["--help"]  # argparse may drop what it cannot write
+    assert result.returncode == 128 + signal.SIGPIPE or unheard
+
+
 def test_failing_worker_is_one_line(run, capfd, monkeypatch):
     Path("fake").mkdir()
     Path("fake/gymnasium.py").write_text("raise ImportError('no\\nluck')")
@@ -659,7 +791,8 @@ def test_interrupted_write_keeps_the_old_file(run, capfd, monkeypatch):
     assert "interrupted" in line
 
 
-def test_interrupted_training_goes_on(trained, capfd):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_training_goes_on(trained, capfd, number):
     words = retrain("run", "--updates", "2000", "--eval-every", "2000")
     words = [str(word) for word in words]
 
@@ -672,10 +805,11 @@ def test_interrupted_training_goes_on(trained, capfd):
     while not Path("run/metrics.csv").exists():
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert err.count("\n") == 1 and "goes on" in err
+    assert Path("run/checkpoint.pt").exists()
     assert not Path("run/summary.json").exists()
     assert answer(capfd, *words)["updates"] == 2000
     words[words.index("run")] = "whole"

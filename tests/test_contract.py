@@ -8,11 +8,11 @@ from smore_lit.benchmark.datasets import tiny_dataset
 from smore_lit.benchmark.tasks import TASKS, load_task
 from smore_lit.learning import training
 from smore_lit.learning.agent import (
-    PRESETS,
     Sizes,
     create_state,
     find_agent,
     list_agents,
+    list_presets,
     make_config,
     update,
 )
@@ -53,8 +53,8 @@ OTHERS = {
 
 
 def cases():
-    for name in list_agents():
-        for preset in PRESETS:
+    for name, agent in list_agents().items():
+        for preset in list_presets(agent):
             yield pytest.param((name, preset, {}), id=f"{name}-{preset}")
         for own in OTHERS.get(name, ()):
             words = "-".join(f"{k}={v}" for k, v in own.items())

@@ -11,7 +11,7 @@ from samples import random_batch
 
 from smore_lit.baselines.contrastive import (
     CRL,
-    PUBLISHED,
+    RELEASED,
     ContrastiveConfig,
     ContrastiveCritic,
     contrastive_loss,
@@ -332,13 +332,27 @@ def test_defaults_and_the_published_settings():
     assert (config.hindsight, config.future, config.bc) == (1.0, 0.99, 0.05)
     assert (config.critics, config.representation) == (2, 64)
     assert config.random_goals == 0.0 and config.hidden == (256, 256)
-    published = make_config(CRL, "paper")
-    for name, value in PUBLISHED.items():
-        assert getattr(published, name) == value
-    small = make_config(CRL, "paper", hidden=(8,))
+    released = make_config(CRL, "released")
+    for name, value in RELEASED.items():
+        assert getattr(released, name) == value
+    small = make_config(CRL, "released", hidden=(8,))
     state = create_state(CRL, small, SIZES, (0,))
     assert set(state.networks) == {"critic", "policy", "scaler"}
-    assert not state.targets and find_agent("crl").paper == PUBLISHED
+    assert not state.targets
+    assert find_agent("crl").presets == {"released": RELEASED}
+
+
+def test_released_settings_are_the_offline_ones_of_the_authors():
+    """google-research, contrastive_rl/lp_contrastive.py, lines 146 to 160."""
+    config = make_config(CRL, "released")
+    assert (config.representation, config.hidden) == (16, (1024, 1024))
+    assert (config.batch_size, config.critics) == (1024, 2)
+    assert (config.bc, config.random_goals) == (0.05, 0.0)
+    assert (config.learning_rate, config.future) == (3e-4, 0.99)
+    assert not config.cosine and not config.standardise
+    state = create_state(CRL, config, SIZES, (0,))
+    sizes = {x.shape for x in state.networks["critic"].parameters()}
+    assert (1, 2, 1024, 16) in sizes and (1, 2, 1024, 1024) in sizes
 
 
 def test_goals_are_drawn_by_the_discount():

@@ -1,6 +1,9 @@
 """The metadata files agree with one another."""
 
+import ast
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
@@ -10,6 +13,9 @@ import pytest
 import yaml
 
 import smore_lit
+from smore_lit.appendix import literate
+from smore_lit.appendix.literate import read_chapter
+from smore_lit.benchmark import tasks
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -94,11 +100,64 @@ def test_one_version_and_one_repository():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
     repository = PROJECT["urls"]["Repository"]
-    assert PROJECT["version"] == smore_lit.__version__ == citation["version"]
+    assert PROJECT["dynamic"] == ["version"] and "version" not in PROJECT
+    assert citation["version"] == smore_lit.__version__
+    changes = (ROOT / "CHANGELOG.md").read_text()
+    newest = re.search(r"^## (.+)$", changes, re.M)[1]
+    assert newest == smore_lit.__version__
     assert config["repository"]["url"] == repository
     assert citation["repository-code"] == repository
+
+
+def test_the_notebooks_install_all_that_they_import():
+    found = set()
+    for path in (ROOT / "book").rglob("*.md"):
+        name = path.relative_to(ROOT).as_posix()
+        for cell in read_chapter(name, path.read_text()).cells:
+            if cell.kind != "code":
+                continue
+            for node in ast.walk(ast.parse(cell.source)):
+                if isinstance(node, ast.Import):
+                    found |= {a.name.split(".")[0] for a in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    found.add(node.module.split(".")[0])
+    found -= set(sys.stdlib_module_names) | {"smore_lit"}
+    asked = [*PROJECT["dependencies"]]
+    for extra in literate.EXTRAS.split(","):
+        asked += EXTRAS[extra]
+    asked = {normal(split(row)[0]) for row in asked}
+    brought = {"ipython": "ipykernel", "mpmath": "sympy", "pil": "pillow"}
+    for module in found:
+        name = normal(module)
+        assert brought.get(name, name) in asked, module
+
+
+def test_supported_mujoco_is_that_of_the_requirements():
+    (bounds,) = (b for n, b in map(split, EXTRAS["robotics"]) if n == "mujoco")
+    low, high = (".".join(map(str, numbers)) for numbers in tasks.MUJOCO)
+    assert bounds == f">={low}.0,<{high}"
 
 
 @pytest.mark.parametrize("name", ["mujoco", "jupyter-book"])
 def test_installed_version_is_the_pinned_one(name):
     assert f"=={version(name)}" == pins()[name]
+
+
+@pytest.mark.parametrize("first", ["smore_lit", "smore_lit.learning.training"])
+@pytest.mark.parametrize("asked", [None, "ACTIVE"])
+def test_threads_that_wait_do_not_spin_unless_asked_to(first, asked):
+    environment = {k: v for k, v in os.environ.items() if k[:4] != "OMP_"}
+    environment |= {"OMP_DISPLAY_ENV": "VERBOSE"}
+    environment.pop("GOMP_SPINCOUNT", None)
+    if asked:
+        environment["OMP_WAIT_POLICY"] = asked
+    code = f"import {first}, torch; torch.ones(1)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    ).stderr
+    assert f"OMP_WAIT_POLICY = '{asked or 'PASSIVE'}'" in shown
+    assert ("GOMP_SPINCOUNT = '10000'" in shown) == (asked is None)

@@ -1,12 +1,17 @@
 """One rule for all: hand-worked scores, same episodes, honest intervals."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.benchmark.experts import expert
+from smore_lit.benchmark.tasks import TASKS, Task, load_task
 from smore_lit.learning.evaluation import (
     METRICS,
     count_slots,
+    discount_rewards,
     episode_seed,
     evaluate,
     interval,
@@ -50,6 +55,11 @@ class Walk:
     def distance(self, achieved, desired):
         return np.abs(achieved - desired)[..., 0]
 
+    def reward(self, achieved, desired):
+        return (self.distance(achieved, desired) <= self.threshold) * 1.0
+
+    success = reward
+
 
 def walk(observations, goals):
     return np.sign(goals - observations[..., :1])
@@ -64,7 +74,8 @@ def test_scores_worked_by_hand():
             [0.1, 7.0, 7.0, 7.0],
         ]
     )
-    found = score_episodes(rows[None], threshold=0.5)
+    rewards = rows[None] <= 0.5
+    found = score_episodes(rewards, rows[None], rewards[..., -1])
     assert set(found) == set(METRICS)
     for name, gamma in (
         ("return_098", 0.98),
@@ -85,18 +96,22 @@ def test_scores_worked_by_hand():
 
 
 def test_ceilings_of_fifty_steps():
-    found = score_episodes(np.zeros(50), 0.05)
+    found = discount_rewards(np.ones(50))
     assert round(float(found["return_098"]), 2) == 31.79
     assert round(float(found["return_099"]), 2) == 39.50
     assert found["return_1"] == 50
 
 
-@pytest.mark.parametrize(
-    "bad", [np.zeros((3, 0)), 1.0, [0.1, np.nan], [np.inf]]
-)
+@pytest.mark.parametrize("bad", [[0.1, np.nan], [np.inf, 0.0]])
 def test_strange_distances_are_refused(bad):
-    with pytest.raises(ValueError):
-        score_episodes(bad, 0.1)
+    with pytest.raises(ValueError, match="distance is not finite"):
+        score_episodes([0, 1], bad, 1)
+
+
+@pytest.mark.parametrize("bad", [np.zeros((3, 0)), 1.0, [0.1, 1], [np.nan]])
+def test_strange_rewards_are_refused(bad):
+    with pytest.raises(ValueError, match="reward"):
+        score_episodes(bad, [0.0, 0.0], 1)
 
 
 def test_every_number_of_an_episode_follows_from_its_start():
@@ -202,3 +217,131 @@ def test_the_interval_is_students():
     assert same["low"] == same["high"] == 2.0
     with pytest.raises(ValueError, match="at least one value"):
         interval([])
+
+
+class Spoiled:
+    """Act as the expert until a step, then stand still, or stop short."""
+
+    def __init__(self, task, episode):
+        rng = np.random.default_rng([3, episode])
+        self.act, self.still = expert(task)(rng), np.zeros(task.action_size)
+        self.last = rng.integers(2, task.horizon + 1)
+        self.short = rng.uniform(0, 1.2) * task.threshold
+        self.step = 0
+
+    def __call__(self, observation, goal):
+        self.step += 1
+        if self.step > self.last:
+            return self.still
+        off = np.zeros_like(goal)
+        off[0] = self.short if goal[0] >= self.short else 0.0
+        return self.act(observation, goal - off)
+
+
+def by_hand(task, episodes):
+    """Return what the environment itself says of each episode."""
+    env, found = task.make(), []
+    for k in range(episodes):
+        act, paid = Spoiled(task, k), []
+        state, _ = env.reset(seed=episode_seed(0, 0, k))
+        for _ in range(task.horizon):
+            place, goal = (
+                state[key].astype(np.float32)
+                for key in ("observation", "desired_goal")
+            )
+            action = np.asarray(act(place, goal), np.float32)
+            state, reward, *_, info = env.step(action)
+            pair = state["achieved_goal"], state["desired_goal"]
+            assert reward == env.unwrapped.compute_reward(*pair, {})
+            paid.append(reward + 1)
+        gap = np.linalg.norm(pair[0] - pair[1])
+        found.append((float(info["is_success"]), np.array(paid), gap))
+    env.close()
+    return found
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_every_task_is_scored_as_its_environment_says(task):
+    episodes = 12 if task.name == "SawyerDoor" else 5
+    acts = [Spoiled(task, k) for k in range(episodes)]
+
+    def act(observations, goals):
+        rows = zip(acts, observations[0], goals[0])
+        return np.array([[one(s, g) for one, s, g in rows]])
+
+    with Rollouts(task.make, episodes, 0) as pool:
+        scores = evaluate(task, act, [0], episodes, rollouts=pool)
+    found = by_hand(task, episodes)
+    for k, (flag, paid, gap) in enumerate(found):
+        assert scores["success"][0, k] == flag
+        assert scores["return_1"][0, k] == paid.sum()
+        due = paid @ 0.98 ** np.arange(task.horizon)
+        assert scores["return_098"][0, k] == pytest.approx(due, rel=1e-12)
+        first = paid.argmax() + 1 if paid.any() else task.horizon + 1
+        assert scores["first_hit"][0, k] == first
+        assert scores["final_distance"][0, k] == pytest.approx(gap, rel=1e-12)
+    if task.name == "SawyerDoor":  # some end between the two thresholds
+        between = [0.02 <= gap <= 0.06 for _, _, gap in found]
+        assert sum(between) >= 3 and not all(between)
+        assert all(scores["success"][0, between] == 0)
+
+
+class Grid:
+    """Walk on multiples of 0.1; say what double precision says."""
+
+    def __init__(self, ends="never", at=4, goal=0.7):
+        self.ends, self.at, self.goal = ends, at, np.array([goal])
+
+    def reset(self, seed):
+        self.steps, self.over, self.x = 0, False, np.zeros(1)
+        return self.state(), {}
+
+    def state(self):
+        return dict(
+            observation=self.x, achieved_goal=self.x, desired_goal=self.goal
+        )
+
+    def step(self, action):
+        assert not self.over, "stepped after the end"
+        self.steps += 1
+        self.x = self.x + 0.1 * float(action[0])
+        due = self.steps == self.at
+        self.over = due and self.ends != "never"
+        ends = [due and self.ends == kind for kind in ("dies", "is cut")]
+        return self.state(), 0.0, *ends, {}
+
+    def close(self):
+        pass
+
+
+LINE = Task("Grid", "Grid-v0", 1, 1, 1, (0,), 0.1, 6, "this test")
+
+
+def test_a_goal_on_the_boundary_is_judged_in_the_environments_precision():
+    place, goal = np.array([0.1 + 0.1]), np.array([0.3])
+    assert abs(place - goal) <= 0.1
+    assert abs(place.astype(np.float32) - goal.astype(np.float32)) > 0.1
+    task = replace(LINE, horizon=2)
+    with Rollouts(partial(Grid, goal=0.3), 1, 0) as pool:
+        found = evaluate(task, ahead, [0], 1, rollouts=pool)
+    assert found["success"] == found["return_1"] == 1
+
+
+def ahead(observations, goals):
+    return np.ones_like(goals)
+
+
+@pytest.mark.parametrize("ends", ["dies", "is cut"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_episode_that_ends_is_over(ends, workers):
+    for at, goal, success in ((4, 0.7, 0), (5, 0.55, 1)):
+        make = partial(Grid, ends, at, goal)
+        with Rollouts(make, 3, workers) as pool:
+            found = evaluate(LINE, ahead, [0], 3, rollouts=pool)
+        hits = [abs(0.1 * t - goal) <= 0.1 for t in range(1, at + 1)]
+        assert (found["return_1"] == sum(hits)).all()
+        assert (found["success"] == success).all()
+        first = hits.index(True) + 1 if any(hits) else 7
+        assert (found["first_hit"] == first).all()
+        gap = abs(0.1 * at - goal)
+        assert np.allclose(found["final_distance"], gap)

@@ -4,11 +4,27 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
-from smore_lit.learning.files import Table, read_table, sweep, write_atomic
+from smore_lit.learning.files import (
+    Table,
+    as_number,
+    as_path,
+    as_plain,
+    as_whole,
+    check_shape,
+    claim_folder,
+    read_json,
+    read_table,
+    sweep,
+    write_atomic,
+)
 
 COLUMNS = ["updates", "seed", "loss"]
 
@@ -173,3 +189,168 @@ def test_a_full_disk_reaches_the_caller_and_keeps_the_rows(tmp_path):
     assert result.stderr.splitlines()[-1].startswith("OSError")
     found = updates_in(path)
     assert found == list(range(len(found))) and len(found) > 50
+
+
+# paths
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["runs", "./runs", "x/../runs", "runs/", "~/runs", "$BASE/runs",
+     "${BASE}/runs", Path("runs"), Path("~/runs"), b"runs"],
+)  # fmt: skip
+def test_paths_are_read_as_a_shell_reads_them(spelling, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("BASE", str(tmp_path))
+    (tmp_path / "x").mkdir()
+    assert claim_folder(spelling).samefile(tmp_path / "runs")
+    assert sorted(os.listdir(tmp_path)) == ["runs", "x"]
+    assert os.listdir(tmp_path / "runs") == []
+
+
+@pytest.mark.parametrize("name", ["a b", "\u00fcn\u00ef", "a$UNSET_b", "x~"])
+def test_names_that_only_look_special_stay(name, tmp_path):
+    write_atomic(tmp_path / name, "text")
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("path", [None, 3, "", b"", ["a"], True])
+def test_what_is_no_path_is_one_line(path):
+    with pytest.raises(ValueError, match="path must") as caught:
+        as_path(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_claimed_is_named(place, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError) as caught:
+        claim_folder(tmp_path / place)
+    assert str(tmp_path / place) in str(caught.value)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_links_go_on_to_be_links(tmp_path):
+    for name in ("there", "nowhere"):
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to(name)
+        if name == "there":
+            (tmp_path / name).write_text("old")
+        write_atomic(tmp_path / "link", "new")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / name).read_text() == "new"
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe, found = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: found.append(pipe.read_text()))
+    reader.start()
+    write_atomic(pipe, "text")
+    reader.join(10)
+    assert found == ["text"] and pipe.is_fifo()
+
+
+@pytest.mark.parametrize("where", ["absent/file", "file/below", "folder"])
+def test_errors_name_the_file_and_not_the_temporary_one(where, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError) as caught:
+        write_atomic(tmp_path / where, "text")
+    assert caught.value.filename == str(tmp_path / where)
+    assert ".part" not in str(caught.value)
+
+
+# numbers
+
+
+@pytest.mark.parametrize(
+    "kind", [int, float, np.int8, np.uint16, np.int64, np.float16, np.float32,
+             np.float64, np.array, torch.tensor],
+)  # fmt: skip
+def test_whole_numbers_of_any_kind(kind):
+    found = as_whole("it", kind(7), 1)
+    assert type(found) is int and found == 7
+    found = as_number("it", kind(7))
+    assert type(found) is float and found == 7.0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, np.True_, torch.tensor(True), 2.5, np.float32(2.5), np.nan, np.inf,
+     "7", b"7", None, [7], np.array([7]), np.array("7"), 7 + 0j, -1],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_whole_number_is_one_line(value):
+    with pytest.raises(ValueError, match="seeds must be a whole") as caught:
+        as_whole("seeds", value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [True, np.nan, -np.inf, "1", None, 10**400])
+def test_what_is_no_number_is_one_line(value):
+    with pytest.raises(ValueError, match="gamma must be a finite") as caught:
+        as_number("gamma", value)
+    assert len(str(caught.value)) < 200
+
+
+def test_short_floats_mean_the_decimals_they_print():
+    for kind in (np.float16, np.float32):
+        for text in ("0.1", "0.98", "3e-04", "2.5"):
+            assert as_number("it", kind(text)) == float(text)
+    assert as_number("it", torch.tensor(0.1)) == 0.1
+    assert as_number("it", np.float64(1 / 3)) == 1 / 3
+    mixed = (np.int64(1), [np.float32(0.1), torch.tensor([2, 3])], "a", None)
+    assert as_plain(mixed) == (1, [0.1, [2, 3]], "a", None)
+
+
+# what may have been damaged
+
+
+SHAPE = {"n": int, "x": (float, None), "names": [str], "parts": {...: [int]}}
+
+
+@pytest.mark.parametrize(
+    "value, word",
+    [
+        ([], "it cannot be"),
+        ({"n": 1, "x": 1, "names": []}, "it lacks parts"),
+        ({"n": True}, "lacks x"),
+        ({"n": True, "x": 1, "names": [], "parts": {}}, "n cannot be True"),
+        ({"n": 1.0, "x": 1, "names": [], "parts": {}}, "n cannot be 1.0"),
+        ({"n": 1, "x": "1", "names": [], "parts": {}}, "x cannot be '1'"),
+        ({"n": 1, "x": float("nan"), "names": [], "parts": {}}, "be nan"),
+        ({"n": 1, "x": 10**400, "names": [], "parts": {}}, "x cannot be 1000"),
+        ({"n": 1, "x": 1, "names": {}, "parts": {}}, "names cannot be {}"),
+        ({"n": 1, "x": 1, "names": ["a", 1], "parts": {}}, "names[1] cannot"),
+        ({"n": 1, "x": 1, "names": ["a\n"], "parts": {}}, "names[0] cannot"),
+        ({"n": 1, "x": 1, "names": [], "parts": {"p": [None]}}, "parts.p[0]"),
+    ],
+    ids=range(12),
+)
+def test_shapes_name_the_place(value, word):
+    with pytest.raises(ValueError) as caught:
+        check_shape(value, SHAPE)
+    assert word in str(caught.value)
+
+
+def test_shapes_that_fit():
+    for x in (None, 1, 1.5):
+        value = {"n": 1, "x": x, "names": ["a"], "parts": {"p": []}, "z": 1}
+        check_shape(value, SHAPE)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b"[" * 10**5, b"1" * 10**4, b"null",
+                b" " * 2**21, b'{"n": 1e999}', b'{"n": "\\ud800"}'],
+    ids=range(9),
+)  # fmt: skip
+def test_json_that_is_damaged_is_one_line(content, tmp_path):
+    path = tmp_path / "summary.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError) as caught:
+        read_json(path, {"n": int}, "delete it")
+    line = str(caught.value)
+    assert line.startswith(f"{path} is damaged: delete it (")
+    assert "\n" not in line and line.isprintable() and len(line) < 400

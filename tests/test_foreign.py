@@ -238,6 +238,222 @@ def test_minari_without_goals(tmp_path):
     assert (found["desired_goals"] == DATA["achieved_goals"][:3, -1]).all()
 
 
+ADVICE = "--goal X,Y,...", 'goal="reached"'
+ROWS = DATA["desired_goals"].repeat(51, 0)  # of the flat tables
+
+
+def stale(goals):
+    """Let the first row of every episode hold the goal of another."""
+    goals = goals.copy()
+    goals[::51] += 3
+    return goals
+
+
+def goal_table(goals):
+    return lambda file: file.create_dataset("infos/goal", data=goals)
+
+
+def test_d4rl_goals_are_those_of_the_file(tmp_path):
+    path = write_d4rl(tmp_path / "a.hdf5", goal_table(ROWS))
+    found = foreign.read_foreign(path, "d4rl", TASK)
+    assert (found["desired_goals"] == DATA["desired_goals"]).all()
+    found = foreign.read_foreign(path, "d4rl", TASK, steps=25)
+    assert (found["desired_goals"] == DATA["desired_goals"].repeat(2, 0)).all()
+
+
+@pytest.mark.parametrize(
+    "change, word",
+    [
+        (goal_table(stale(ROWS)), "infos/goal changes within"),
+        (goal_table(ROWS[:, :2]), "infos/goal is (306, 2)"),
+        (goal_table(ROWS * np.nan), "infos/goal hold NaN"),
+        (goal_table(ROWS[:-1]), "no flat tables"),
+        (lambda f: f.update({"infos/goal": h5py.SoftLink("/x")}), "elsewhere"),
+        (lambda f: f.create_group("infos/goal"), "no table of numbers"),
+    ],
+    ids=range(6),
+)
+def test_d4rl_goals_that_are_replaced_are_not_checked(change, word, tmp_path):
+    path = write_d4rl(tmp_path / "a.hdf5", change)
+    word = word.replace("elsewhere", "somewhere else")
+    advice = () if word == "no flat tables" else ADVICE
+    refused("d4rl", path, word, *advice)
+    found = foreign.read_foreign(path, "d4rl", TASK, goal=(1, 2, 3))
+    assert (found["desired_goals"] == [1, 2, 3]).all()
+    found = foreign.read_foreign(path, "d4rl", TASK, goal="reached")
+    assert (found["desired_goals"] == DATA["achieved_goals"][:, -1]).all()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [dict(g=np.random.rand(6, 49, 3)), dict(g=np.zeros((6, 48, 2))),
+     dict(g=np.full((6, 49, 3), np.inf)), dict(g="text")],
+    ids=range(4),
+)  # fmt: skip
+def test_buffer_goals_that_are_replaced_are_not_checked(changes, tmp_path):
+    path = tmp_path / "buffer.pkl"
+    path.write_bytes(pickle.dumps(buffer_of() | changes))
+    refused("buffer", path)
+    found = foreign.read_foreign(path, "buffer", TASK, goal=[1, 2, 3])
+    assert (found["desired_goals"] == [1, 2, 3]).all()
+    found = foreign.read_foreign(path, "buffer", TASK, goal="reached")
+    assert (found["desired_goals"] == DATA["achieved_goals"][:, 49]).all()
+
+
+def with_goals(change):
+    """Apply `change` to the observations of every episode."""
+
+    def all_of(file):
+        for name in list(file):
+            change(file[f"{name}/observations"])
+
+    return all_of
+
+
+def stale_first(place):
+    place["desired_goal"][0] = 3.0
+
+
+def spoiled(place):
+    place["desired_goal"][...] = np.nan
+
+
+def test_minari_goals_that_are_replaced_are_not_checked(tmp_path):
+    for index, (change, own) in enumerate(
+        [
+            (stale_first, None),
+            (spoiled, None),
+            (lambda place: place.__delitem__("desired_goal"), "reached"),
+            (lambda place: place.__delitem__("achieved_goal"), "desired"),
+        ]
+    ):
+        path = tmp_path / f"{index}.hdf5"
+        write_minari_by_hand(path, with_goals(change))
+        reached = DATA["achieved_goals"][:3, -1]
+        stored = {"reached": reached, "desired": DATA["desired_goals"][:3]}
+        if own is None:
+            refused("minari", path, "desired_goal", *ADVICE)
+        else:
+            found = foreign.read_foreign(path, "minari", TASK)
+            assert (found["desired_goals"] == stored[own]).all()
+        found = foreign.read_foreign(path, "minari", TASK, goal=[1, 2, 3])
+        assert (found["desired_goals"] == [1, 2, 3]).all()
+        found = foreign.read_foreign(path, "minari", TASK, goal="reached")
+        assert (found["desired_goals"] == reached).all()
+
+
+@pytest.mark.parametrize(
+    "goals, source", [(None, "infos/goal"), ([1, 2, 3], "given"),
+                      ("reached", "reached")],
+)  # fmt: skip
+def test_an_import_names_its_goals(goals, source, tmp_path, capfd):
+    path = write_d4rl(tmp_path / "a.hdf5", goal_table(ROWS))
+    words = ["--format", "d4rl", "--task", "FetchReach", "--json"]
+    if goals is not None:
+        text = goals if source == "reached" else "1,2,3"
+        words += ["--goal", text]
+    assert call("data", "import", path, "--out", tmp_path / "i", *words) == 0
+    answer = json.loads(capfd.readouterr().out)
+    assert answer["goals"] == source
+    assert call("data", "info", tmp_path / "i") == 0
+    assert f"goals: {source}" in capfd.readouterr().out
+
+
+def test_numbers_of_numpy_and_names_of_tasks(tmp_path):
+    np.savez(tmp_path / "a.npz", **flat_of())
+    options = dict(steps=np.int64(10), goal=np.array([1, 2, 3], np.float32))
+    path = foreign.import_dataset(
+        str(tmp_path / "a.npz"),
+        "ogbench",
+        "FetchReach",
+        str(tmp_path / "out"),
+        expert=tmp_path / "a.npz",
+        expert_percent=np.float32(50),
+        **options,
+    )
+    info = datasets.dataset_info(path)
+    assert path.name == "imported-50.json" and info["expert_percent"] == 50
+    assert info["origin"]["steps"] == 10
+    assert info["origin"]["goal"] == [1, 2, 3]
+    found = foreign.read_foreign(tmp_path / "a.npz", "ogbench", "FetchReach")
+    assert found["actions"].shape == (6, 50, 4)
+    for steps in (0, 2.5, True, "ten"):
+        with pytest.raises(ValueError, match="steps must be"):
+            foreign.read_foreign(tmp_path / "a.npz", "ogbench", TASK, steps)
+
+
+@pytest.mark.parametrize("excess", [1.19e-7, 9e-7])
+def test_foreign_actions_of_1_up_to_rounding(excess, tmp_path):
+    flat = flat_of()
+    flat["actions"] = flat["actions"].astype(float)
+    flat["actions"][3] = 1 + excess
+    np.savez(tmp_path / "a.npz", **flat)
+    path = foreign.import_dataset(
+        tmp_path / "a.npz", "ogbench", TASK, tmp_path / "out"
+    )
+    found = datasets.read_dataset(path)["actions"]
+    assert found.max() == 1 and (found[0, 3] == 1).all()
+    flat["actions"][3] = 1 + 3e-6
+    np.savez(tmp_path / "a.npz", **flat)
+    refused("ogbench", tmp_path / "a.npz", "reach 1.000003", "--clip")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["sets", "./x/../sets", "sets/", "~/sets", "$BASE/sets", "LINK"],
+)
+def test_export_to_any_spelling_of_a_folder(
+    spelling, tmp_path, monkeypatch, capfd
+):
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("BASE", str(tmp_path))
+    if spelling == "LINK":
+        (tmp_path / "sets").mkdir()
+        (tmp_path / "LINK").symlink_to("sets")
+    words = ["data", "export", "FetchReach", "--size", "tiny", "--out"]
+    assert call(*words, spelling) == 0
+    assert capfd.readouterr().err == ""
+    folder = tmp_path / "sets" / "smore-lit" / "FetchReach" / "tiny-10-v0"
+    found = foreign.read_foreign(folder, "minari", TASK)
+    assert len(found["actions"]) == 200
+    assert not list((tmp_path / "sets").glob(".part-*"))
+
+
+def test_export_to_a_relative_home_of_minari(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", "home of sets")
+    folder = foreign.write_minari(TINY)
+    assert folder.is_relative_to(tmp_path / "home of sets")
+    assert os.environ["MINARI_DATASETS_PATH"] == "home of sets"
+    theirs = foreign.read_foreign(folder, "minari", TASK)
+    assert len(theirs["actions"]) == 200
+
+
+def test_export_onto_a_file_is_refused_before_any_work(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr(foreign, "fill_minari", pytest.fail)
+    for place in ("file", "file/below", "/proc/nowhere"):
+        with pytest.raises(OSError) as caught:
+            foreign.write_minari(TINY, None, tmp_path / place)
+        assert ".part" not in str(caught.value)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_failed_export_names_the_folder_that_was_asked_for(
+    tmp_path, monkeypatch
+):
+    def fail(minari, path, manifest, name, home):
+        raise OSError(f"cannot write {home}/main_data.hdf5")
+
+    monkeypatch.setattr(foreign, "fill_minari", fail)
+    with pytest.raises(OSError, match="main_data.hdf5") as caught:
+        foreign.write_minari(TINY, None, tmp_path)
+    assert ".part" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "name", ["../up-v0", "/etc/x-v0", "plain", "a/../b-v0"]
 )
@@ -508,7 +724,7 @@ def test_pickle_may_not_use_bytes_twice(tmp_path):
         (spoil_buffer(g=np.random.rand(6, 49, 3)), "changes within"),
         (spoil_buffer(g=np.full((6, 49, 3), np.inf)), "infinity"),
         (spoil_buffer(g=np.full((6, 49, 3), 1e300)), "too large"),
-        (spoil_buffer(ag=np.zeros((6, 50, 3))), "not the achieved goal"),
+        (spoil_buffer(ag=np.zeros((6, 50, 3))), "ag is not phi(observation)"),
         (spoil_buffer(ag="text"), "not o, ag, g and u"),
         (pickle.dumps(list(buffer_of().values()), 4), "EMPTY_LIST"),
         (pickle.dumps(buffer_of(), 0), "asks to"),
@@ -662,7 +878,7 @@ def test_truncated_hdf5(form, size, tmp_path):
             replaced(
                 "episode_1/observations/desired_goal", np.random.rand(51, 3)
             ),
-            "changes its goal",
+            "desired_goal changes within an episode",
         ),
         (
             replaced(

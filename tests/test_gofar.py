@@ -537,11 +537,11 @@ def test_defaults_and_the_published_settings():
     config = make_config(GOFAR)
     assert (config.hindsight, config.penalty_weight) == (0.0, 0.01)
     assert (config.gamma, config.hidden) == (0.99, (256, 256))
-    paper = make_config(GOFAR, "paper")
-    assert (paper.gamma, paper.hidden) == (0.98, (256, 256, 256))
-    assert (paper.initialiser, paper.ahead) == ("xavier", 0.0)
-    assert paper.polyak == pytest.approx(0.05 / 20)
-    state = create_state(GOFAR, paper, SIZES, [0])
+    code = make_config(GOFAR, "released")
+    assert (code.gamma, code.hidden) == (0.98, (256, 256, 256))
+    assert (code.initialiser, code.ahead) == ("xavier", 0.0)
+    assert code.polyak == pytest.approx(0.05 / 20) and not code.cosine
+    state = create_state(GOFAR, code, SIZES, [0])
     assert len(state.networks["discriminator"].network.layers) == 4
 
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -160,7 +161,7 @@ BAD_CELLS = {
     "twice": (DOUBLE + DOUBLE, "double is already defined at line 13"),
     "twice in one": (cell("x = 1\nx = 2", "export"), "x is already defined"),
     "tab": (cell("if 1:\n\tx = 1"), "tab"),
-    "crlf": ("line\r\n", "carriage return"),
+    "carriage return": ("line\rline\n", "carriage return"),
     "yaml": (
         "```{code-cell} ipython3\n---\na: [\n---\nx = 1\n```\n",
         "not readable as MyST",
@@ -203,6 +204,43 @@ def test_bad_bytes_and_missing_folder(tmp_path, capsys):
     (tmp_path / PATH).write_bytes(b"\xff\xfe")
     assert main(["check", "--root", str(tmp_path)]) == 2
     assert "not UTF-8" in capsys.readouterr().err
+
+
+def test_line_ends_of_windows_are_no_difference(tmp_path):
+    checkout(tmp_path, DOUBLE)
+    sync(tmp_path)
+    paths = [path for path in tmp_path.rglob("*.*") if path.is_file()]
+    assert {path.suffix for path in paths} >= {".md", ".ipynb", ".py"}
+    for path in paths:
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    before = [path.read_bytes() for path in paths]
+    assert check(tmp_path) == [] and sync(tmp_path) == []
+    assert [path.read_bytes() for path in paths] == before
+    (twin,) = (path for path in paths if path.name == "double.py")
+    twin.write_bytes(twin.read_bytes().replace(b"2 * x", b"x + x"))
+    assert len(check(tmp_path)) == 1
+
+
+def test_a_clone_by_git_for_windows_is_whole(tmp_path):
+    origin = tmp_path / "origin"
+    origin.mkdir()
+    checkout(origin, DOUBLE)
+    sync(origin)
+    shutil.copy(ROOT / ".gitattributes", origin)
+
+    def git(*words):
+        subprocess.run(["git", *map(str, words)], check=True)
+
+    git("init", "-q", origin)
+    git("-C", origin, "add", ".")
+    who = ("-c", "user.name=a", "-c", "user.email=a@b")
+    git("-C", origin, *who, "commit", "-q", "-m", "all")
+    clone = tmp_path / "clone"
+    git("clone", "-q", "-c", "core.autocrlf=true", origin, clone)
+    assert check(clone) == []
+    for path in clone.rglob("*.*"):
+        if path.is_file() and ".git" not in path.parts:
+            assert b"\r" not in path.read_bytes(), path
 
 
 def test_name_that_is_no_module(tmp_path):

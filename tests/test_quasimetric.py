@@ -344,8 +344,8 @@ def test_bad_settings_are_one_line(settings, reason):
 # The agent
 
 
-def test_paper_preset_builds():
-    config = make_config(QRL, "paper")
+def test_released_preset_builds():
+    config = make_config(QRL, "released")
     assert (config.hidden, config.latent) == ((512, 512, 512), 512)
     assert config.epsilon**2 == pytest.approx(0.05)
     state = create_state(QRL, config, SIZES, (0,))

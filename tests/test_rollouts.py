@@ -1,5 +1,6 @@
 """The pool: same bits however it is cut, one line when it fails."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -72,7 +73,8 @@ def test_bits_depend_on_seeds_only(alone, workers, slots):
         episodes(pool, [99, 98, 97], horizon=4)
         used = episodes(pool, [8, 7, 6, 5, 4])
     for key, values in alone.items():
-        assert values.dtype == np.float32
+        whole = np.int64 if key == "lengths" else np.float32
+        assert values.dtype == whole
         assert values.tobytes() == fresh[key].tobytes(), key
         assert values.tobytes() == used[key][::-1].tobytes(), key
 
@@ -85,10 +87,51 @@ def test_layout_and_goal_map(alone):
     assert (achieved == alone["achieved_goals"]).all()
 
 
+def told_in_a_pool(how):
+    """Return what a function says that is asked for workers."""
+    from smore_lit import as_trajectories, evaluate, make_dataset
+    from smore_lit import tiny_dataset, train
+
+    ask = {
+        "rollouts": lambda: Rollouts(TASK.make, 2, 2),
+        "evaluate": lambda: evaluate(TASK, None, [0], 1),
+        "make_dataset": lambda: make_dataset(TASK, "tiny", root="made"),
+        "train": lambda: train(
+            as_trajectories(**tiny_dataset(TASK)), "bc", TASK, "run"
+        ),
+    }
+    try:
+        ask[how]()
+    except Exception as error:
+        return type(error), str(error)
+
+
+@pytest.mark.parametrize(
+    "how", ["rollouts", "evaluate", "make_dataset", "train"]
+)
+def test_a_process_that_may_have_no_children_is_told(
+    how, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        kind, line = pool.apply(told_in_a_pool, (how,))
+    assert kind is ValueError and "pass workers=0" in line
+    assert "\n" not in line and os.listdir() == []
+
+
+def refuse_to_open():
+    raise ValueError("this machine has no arm")
+
+
+def test_what_a_worker_refuses_is_no_fault():
+    with pytest.raises(ValueError, match="worker 1 of 1 failed: .* no arm"):
+        Rollouts(refuse_to_open, 1, 1)
+
+
 def test_bad_arguments_are_one_line_and_harmless():
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match="slots must be .*, 1 or more"):
         Rollouts(TASK.make, 0)
-    with pytest.raises(ValueError, match="workers at least 0"):
+    with pytest.raises(ValueError, match="workers must be .*, 0 or more"):
         Rollouts(TASK.make, 1, -1)
     with Rollouts(TASK.make, 2, 0) as pool:
         for seeds in ([], [1, 2, 3]):

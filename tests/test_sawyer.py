@@ -133,4 +133,5 @@ def test_missing_metaworld_is_one_line():
         [sys.executable, "-c", code], capture_output=True, text=True
     )
     (line,) = result.stdout.splitlines()
-    assert "SawyerDoor needs" in line and "smore_lit[robotics]" in line
+    assert "SawyerDoor does not open" in line and "metaworld" in line
+    assert "smore_lit[robotics]" in line

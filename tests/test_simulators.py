@@ -243,7 +243,7 @@ def test_entry_points_that_lead_nowhere_are_one_line():
     from dataclasses import replace
 
     task = replace(load_task("PointReach"), entry_point="smore_lit.no:World")
-    with pytest.raises(ValueError, match="PointReach needs its simulator"):
+    with pytest.raises(ValueError, match="PointReach does not open"):
         task.make()
 
 

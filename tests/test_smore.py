@@ -1,5 +1,7 @@
 """The SMORe agent: its losses against plain numpy, and what each one moves."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from smore_lit.learning.agent import (
 from smore_lit.learning.smore import (
     OBJECTIVES,
     SMORE,
+    TABLE_4,
     SmoreConfig,
     losses,
     starting_level,
@@ -276,3 +279,40 @@ def test_ratio_cap_is_idle_until_it_binds():
         found.append((info["loss_score"], info["ratio_capped"]))
     assert torch.equal(found[0][0], found[1][0]) and not found[0][1].any()
     assert not torch.equal(found[0][0], found[2][0]) and found[2][1].all()
+
+
+def chapter_table():
+    """Return the rows of the table of presets in the chapter, as text."""
+    chapter = Path(__file__).parents[1] / "book" / "learning" / "smore.md"
+    text = chapter.read_text()
+    lines = text[text.index("| | Table 4 |") :].split("\n\n")[0].splitlines()
+    rows = [[x.strip() for x in row.strip("|").split("|")] for row in lines]
+    return {row[0].strip("`"): row[1:] for row in rows[2:]}
+
+
+def test_the_table_of_presets_is_that_of_the_code():
+    rows = chapter_table()
+    assert len(rows) == 15
+    for name, (printed, *cells) in rows.items():
+        presets = ("paper", "released", "shared")
+        for preset, cell in zip(presets, cells, strict=True):
+            value = getattr(make_config(SMORE, preset), name)
+            if cell:
+                assert cell == str(value), (preset, name)
+        if printed:
+            assert printed == cells[0]
+            assert str(TABLE_4[name]) == printed
+    assert set(TABLE_4) == {name for name, row in rows.items() if row[0]}
+
+
+def test_table_4_is_the_one_that_the_paper_prints():
+    """The settings among the lines of Table 4, Sikchi et al. (2024)."""
+    assert TABLE_4 == {
+        "learning_rate": 3e-4,
+        "hidden": (256, 256),
+        "cosine": True,
+        "gamma": 0.99,
+        "batch_size": 512,
+        "beta": 0.5,
+        "temperature": 3.0,
+    }

@@ -24,6 +24,7 @@ from smore_lit.learning.agent import (
     Sizes,
     create_state,
     find_agent,
+    list_presets,
     make_config,
     update,
 )
@@ -114,8 +115,7 @@ def test_worked_by_hand():
         torch.zeros(1, 2, 1),
         torch.zeros(1, 2, 1),
         *torch.zeros(2, 1, 2),
-        torch.zeros(1, 2, 1),
-        torch.zeros(1, 2, 1),
+        *torch.zeros(4, 1, 2, 1),
         torch.zeros(1, 2, 0),
     )
     fit, error = fit_of(policy, batch, "square")
@@ -210,10 +210,10 @@ def test_defaults():
     assert BehaviourConfig().clone == HindsightConfig().clone == "rho"
     assert GoalConfig().clone == "q"
     for name in ("bc", "gcsl"):
-        config = make_config(find_agent(name), "paper")
+        config = make_config(find_agent(name), "released")
         assert config.loss == "square" and config.hidden == (256, 256, 256)
-        assert config.ahead == 0.0
-    assert make_config(find_agent("goal-bc"), "paper") == GoalConfig()
+        assert config.ahead == 0.0 and not config.cosine
+    assert list_presets(find_agent("goal-bc")) == ("shared",)
     assert make_clone("mine", CloneConfig).act is find_agent("smore").act
 
 

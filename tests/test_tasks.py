@@ -39,20 +39,62 @@ def test_unknown_task_is_one_line():
 
 
 def test_missing_simulator_says_what_to_install(monkeypatch):
+    import gymnasium
+
+    monkeypatch.delitem(gymnasium.registry, TASK.env_id, raising=False)
     monkeypatch.setitem(sys.modules, "gymnasium_robotics", None)
     with pytest.raises(ValueError, match=r'"smore_lit\[robotics\]"'):
         TASK.make()
 
 
-def test_unusable_mujoco_says_what_to_install(monkeypatch):
+RAISED = [
+    AttributeError("'NoneType' object has no attribute 'glGetError'"),
+    OSError("libOSMesa.so: cannot open shared object file"),
+    ImportError("cannot import name 'GLContext'"),
+    AssertionError(),
+    RuntimeError("invalid value\nfor MUJOCO_GL"),
+]
+
+
+def fail_to_open(monkeypatch, error):
     import gymnasium
 
     def refuse(*args, **kwargs):
-        raise AssertionError
+        raise error
 
     monkeypatch.setattr(gymnasium, "make", refuse)
-    with pytest.raises(ValueError, match="mujoco==3.3.0"):
+    with pytest.raises(ValueError) as caught:
         TASK.make()
+    line = str(caught.value)
+    assert line.startswith("FetchReach does not open (")
+    assert type(error).__name__ in line and "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize("error", RAISED, ids=repr)
+def test_whatever_a_simulator_raises_is_one_line(error, monkeypatch):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    line = fail_to_open(monkeypatch, error)
+    assert line.endswith('pip install "smore_lit[robotics]"')
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    line = fail_to_open(monkeypatch, error)
+    assert line.endswith("MUJOCO_GL=osmesa fails here: unset it")
+
+
+@pytest.mark.parametrize(
+    "found, cure",
+    [
+        ("4.0.0", "mujoco==3.3.0"),
+        ("3.7.0", "mujoco==3.3.0"),
+        ("2.3.7", "mujoco==3.3.0"),
+        ("3.6.9", "smore_lit[robotics]"),
+    ],
+)
+def test_unusable_mujoco_says_what_to_install(monkeypatch, found, cure):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr(tasks, "version", lambda name: found)
+    line = fail_to_open(monkeypatch, AssertionError())
+    assert cure in line
 
 
 def test_a_task_and_its_maker_pickle():

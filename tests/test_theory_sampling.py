@@ -96,7 +96,7 @@ class World:
         )
         states, actions, following, goals = one_hot
         zero = torch.zeros(BATCHES, SIZE)
-        unread = zero, zero, goals, states, zero[..., None][..., :0]
+        unread = zero, zero, *[goals] * 3, states, zero[..., None][..., :0]
         return Batch(states, actions, following, goals, *unread)
 
     def networks(self):

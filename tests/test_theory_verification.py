@@ -4,12 +4,12 @@ import json
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 import mpmath as mp
 import numpy as np
 import pytest
 
+from smore_lit.learning.files import results_folder
 from smore_lit.theory import verification
 from smore_lit.theory.divergences import (
     DIVERGENCES,
@@ -19,7 +19,10 @@ from smore_lit.theory.divergences import (
     Pearson,
     find_divergence,
 )
+from smore_lit.theory.duality import random_problem
 from smore_lit.theory.verification import (
+    DEFINED,
+    MUTANTS,
     ORDER,
     check_best_policy,
     check_fixed_policy,
@@ -27,14 +30,14 @@ from smore_lit.theory.verification import (
     check_special_cases,
     conjugate_error,
     conjugate_slopes,
+    count_kinds,
     describe_verification,
     draw_problems,
     exact_conjugate,
     make_row,
+    plant,
     verify_theory,
 )
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,45 @@ def test_all_bars_hold_and_all_kinds_are_measured(found):
         assert bars["Theorem 2, corrected", "gap to the primal"] == 1e-6
         assert bars["Conjugates", "over x >= 0"] == 1e-10
         assert bars["Theorem 2, printed", "largest excess"] is None
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_planted_mutant_fails(name):
+    with plant(name), np.errstate(all="ignore"):
+        mutated = verify_theory(problems=1, seed=0)
+    assert not mutated["holds"]
+    assert verify_theory_of_today()
+
+
+def verify_theory_of_today():
+    """Tell whether every definition is back in its place."""
+    problem = draw_problems(1, 0)[0]
+    rng = np.random.default_rng(0)
+    errors = verification.check_definitions(problem, 0.5, rng)
+    return set(errors) == set(DEFINED) and max(errors.values()) < 1e-10
+
+
+def test_without_a_mutant_all_bars_hold():
+    assert len(MUTANTS) >= 10
+    assert verify_theory(problems=1, seed=0)["holds"]
+
+
+def test_ugly_problems_are_drawn_and_counted():
+    kinds = count_kinds(draw_problems(50, 0))
+    for kind in (
+        "one state",
+        "one action",
+        "one start of several states",
+        "states that are never reached",
+        "policy with zeros",
+        "data below 1e-20",
+        "gamma 0",
+        "gamma 0.999",
+        "gamma 0.9999",
+    ):
+        assert kinds[kind] >= 2, kind
+    gammas = [n for k, n in kinds.items() if k.startswith("gamma")]
+    assert sum(gammas) == 50
 
 
 def test_result_survives_json(found):
@@ -213,7 +255,8 @@ def test_rows_without_a_number_do_not_hold():
 
 def test_propositions_are_broken_by_what_lies_below_kl():
     counts = dict.fromkeys(DIVERGENCES, 0)
-    for i, problem in enumerate(draw_problems(9, 0)):
+    for i in range(9):
+        problem = random_problem(np.random.default_rng(i))
         for name, f in DIVERGENCES.items():
             slack = check_propositions(f, problem, (0.5, 2.0, 8.0)[i % 3])
             counts[name] += slack["first"] < -1e-10
@@ -234,7 +277,8 @@ def test_special_cases_hold_and_the_printed_factor_is_one_over_gamma():
 
 def test_printed_clamp_is_reported_where_it_is_wrong():
     excess = []
-    for problem in draw_problems(6, 0):
+    for i in range(6):
+        problem = random_problem(np.random.default_rng([0, i]))
         rng = np.random.default_rng(0)
         got = check_best_policy(find_divergence("chi2"), problem, rng)
         excess.append(got["excess"])
@@ -244,7 +288,7 @@ def test_printed_clamp_is_reported_where_it_is_wrong():
 
 
 def test_kept_run_is_whole_and_its_table_is_that_of_its_records():
-    path = ROOT / "results" / "theory_verification.json"
+    path = results_folder() / "theory_verification.json"
     kept = json.loads(path.read_text())
     assert kept["problems"] == 50 and kept["seed"] == 0 and kept["holds"]
     assert len(kept["records"]) == 250

@@ -1,12 +1,15 @@
 """Killed anywhere, a run goes on to the same bits; looking changes nothing."""
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,6 +69,11 @@ class Reach:
     def distance(self, achieved, desired):
         return np.linalg.norm(achieved - desired, axis=-1)
 
+    def reward(self, achieved, desired):
+        return (self.distance(achieved, desired) <= self.threshold) * 1.0
+
+    success = reward
+
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
@@ -83,6 +91,24 @@ def data():
 def run_short(data, out=None, task=None, **changes):
     options = {**SHORT, "settings": SMALL, "workers": 0, **changes}
     return train(data, "smore", task or Reach(), out, "cpu", **options)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_bits_depend_on_the_plan_and_not_on_the_process(data, threads):
+    wide = dict(hidden=(256, 256), batch_size=512)
+    options = dict(updates=5, seeds=1, settings=wide, threads=threads)
+    before, found = torch.get_num_threads(), []
+    try:
+        for around in (1, 2):
+            torch.set_num_threads(around)
+            run = run_short(data, **options)
+            assert torch.get_num_threads() == around
+            found.append(run.state.vectors)
+    finally:
+        torch.set_num_threads(before)
+    assert run.description["plan"]["threads"] == threads
+    for name, vector in found[0].items():
+        assert torch.equal(vector, found[1][name])
 
 
 def find_values(content):
@@ -124,13 +150,22 @@ train(data, "smore", load_task("FetchReach"), sys.argv[1], "cpu", workers=0,
 """
 
 
-def start(folder):
+def start(folder, script=SCRIPT):
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-c", SCRIPT, folder]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    command = [sys.executable, "-c", script, folder]
+
+    def listen():  # a test that runs in the background ignores SIGINT
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        preexec_fn=listen,
+    )
 
 
 def logged(folder):
@@ -460,6 +495,90 @@ def test_devices_tasks_and_folders_that_do_not_fit(data, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
         run_short(data, tmp_path / "file" / "run")
+
+
+def test_batches_are_drawn_on_the_cpu_and_moved_to_the_data(data):
+    """A stand-in for an accelerator: data without numbers, on "meta"."""
+    from smore_lit.learning.training import draw
+
+    agent = find_agent("smore")
+    config = make_config(agent, hidden=(16,), batch_size=8)
+    run, other = (start_run(data, agent, config, Plan(seeds=2)) for _ in "12")
+    assert {g.device.type for g in run.generators} == {"cpu"}
+    far = dataclasses.replace(data, observations=data.observations.to("meta"))
+    run.sampler = SimpleNamespace(columns=run.sampler.columns, data=far)
+
+    def arrive(sampler, scaler, uniforms):
+        return uniforms
+
+    there = draw(run, arrive, run.generators)
+    here = draw(other, arrive, other.generators)
+    assert (there.device.type, here.device.type) == ("meta", "cpu")
+    assert there.shape == here.shape
+    for one, two in zip(run.generators, other.generators, strict=True):
+        assert torch.equal(one.get_state(), two.get_state())
+
+
+STOPPED = SCRIPT.replace("every=5,", "every=1,").replace("=20)", "=1000)")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, number):
+    alone, stopped = tmp_path / "alone", tmp_path / "stopped"
+    assert start(alone, STOPPED).wait() == 0
+    process = start(stopped, STOPPED)
+    while logged(stopped) < 7:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    assert process.wait() in (-number, 1)  # 1: Python shows the interrupt
+    content = read_checkpoint(stopped / "checkpoint.pt")
+    assert content["updates"] == logged(stopped) < 300
+    assert start(stopped, STOPPED).wait() == 0
+    assert_same_run(alone, stopped)
+
+
+def test_a_second_signal_is_obeyed_at_once_and_threads_hold_none():
+    from smore_lit.learning.training import hold_signals
+
+    before = signal.default_int_handler  # not so in the background
+    outer = signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt), hold_signals() as stopped:
+        signal.raise_signal(signal.SIGINT)
+        assert stopped == [signal.SIGINT]
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with hold_signals() as stopped:
+        signal.raise_signal(signal.SIGINT)
+    assert stopped == []
+    signal.signal(signal.SIGINT, before)
+    held = []
+
+    def elsewhere():
+        with hold_signals() as stopped:
+            held.append(signal.getsignal(signal.SIGINT) is before)
+            assert stopped == []
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    signal.signal(signal.SIGINT, outer)
+    assert held == [True]
+
+
+def test_a_missing_simulator_shows_before_the_first_update(
+    data, tmp_path, monkeypatch
+):
+    from smore_lit.learning import training
+
+    class Closed(Reach):
+        def make(self):
+            raise ValueError("no simulator here")
+
+    monkeypatch.setattr(training, "update", pytest.fail)
+    with pytest.raises(ValueError, match="no simulator here"):
+        run_short(data, tmp_path, Closed())
 
 
 def test_floating_point_work_is_counted_without_a_trace(data):

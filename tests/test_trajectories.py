@@ -1,14 +1,17 @@
 """The samplers against laws written out in loops, and data that do not fit."""
 
 import math
+import os
 from collections import Counter
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
 
+from smore_lit.learning.scaling import Scaler, fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,
     ReleasedSampler,
@@ -18,9 +21,11 @@ from smore_lit.learning.trajectories import (
     draw_uniforms,
     find_hits,
     find_leaving,
+    reaches,
     take,
 )
 
+STEP = 2**14  # actions are numbers over this, and so below 1
 NEXT = 1000  # a stride that keeps the numbers of episodes apart
 LAST = 1 - 2**-53  # the largest number that torch.rand gives
 SHARE = Fraction(4, 5)
@@ -29,8 +34,9 @@ SHARE = Fraction(4, 5)
 def build(lengths, desired, device="cpu"):
     """Number every state and action of episode e at step t as 1000 e + t.
 
-    The observation is the number, and the number again, negated; padding is
-    NaN, so that no test passes that draws it.
+    The observation is the number, and the number again, negated; the action
+    is the number over 2 ** 14; padding is NaN, so that no test passes that
+    draws it.
     """
     T, E = max(lengths), len(lengths)
     line = NEXT * np.arange(E)[:, None] + np.arange(T + 1.0)
@@ -38,7 +44,7 @@ def build(lengths, desired, device="cpu"):
     actions = np.where(np.isnan(line[:, 1:]), np.nan, line[:, :-1])
     return as_trajectories(
         np.stack((line, -line), axis=-1),
-        actions[..., None],
+        actions[..., None] / STEP,
         line[..., None],
         np.array(desired, dtype=float)[:, None],
         lengths,
@@ -48,11 +54,13 @@ def build(lengths, desired, device="cpu"):
 
 def read(batch):
     """Return one row (s, a, s', g) of whole numbers for each sample."""
-    torch.testing.assert_close(batch.observations[..., 0:1], batch.actions)
+    actions = STEP * batch.actions
+    torch.testing.assert_close(batch.observations[..., 0:1], actions)
     torch.testing.assert_close(
         batch.observations[..., 0], -batch.observations[..., 1]
     )
-    columns = [part[..., :1] for part in batch[:4]]
+    parts = batch.observations, actions, batch.next_observations, batch.goals
+    columns = [part[..., :1] for part in parts]
     table = torch.cat(columns, dim=-1).flatten(0, -2)
     assert torch.isfinite(table).all()
     return [tuple(map(int, row)) for row in table.tolist()]
@@ -442,7 +450,7 @@ def test_read_only_and_reversed_arrays_are_taken():
     states = np.arange(8.0, dtype=np.float32).reshape(2, 4, 1)[:, ::-1]
     states.flags.writeable = False
     data = as_trajectories(
-        states, states[:, 1:], states, np.zeros((2, 1), np.float32)
+        states, states[:, 1:] / 8, states, np.zeros((2, 1), np.float32)
     )
     assert data.observations[0, :, 0].tolist() == [3, 2, 1, 0]
 
@@ -522,6 +530,121 @@ def test_nan_in_padding_is_allowed_and_before_it_is_not():
         as_trajectories(**arrays, lengths=[3, 2])
 
 
+RECORDED = np.random.default_rng(0).uniform(-5, 5, (2, 3, 1))
+
+
+@pytest.mark.parametrize("kind", ["<f4", "<f8", ">f4"])
+def test_actions_beyond_the_box_are_refused_or_scaled(kind):
+    actions = RECORDED.astype(kind)
+    largest = float(np.abs(actions).max())
+    with pytest.raises(ValueError, match=f"reach {largest:.8g}") as error:
+        as_trajectories(**GOOD | dict(actions=actions))
+    line = str(error.value)
+    assert "action_low" in line and "clip" in line and "\n" not in line
+    for low, high in ((-5, 5), ([-5.0], [5.0]), (-6, 8)):
+        data = as_trajectories(
+            **GOOD | dict(actions=actions), action_low=low, action_high=high
+        )
+        low, high = np.min(low), np.max(high)
+        expected = (actions - low) / (high - low) * 2 - 1
+        assert data.actions.numpy() == pytest.approx(expected, abs=1e-6)
+        assert data.actions.abs().max() <= 1
+
+
+@pytest.mark.parametrize("excess", [1e-16, 1e-10, 1e-7, 9e-7])
+def test_actions_that_are_1_up_to_rounding_are_1(excess):
+    actions = np.array([1 + excess, -1 - excess, 0.5]).reshape(1, 3, 1)
+    actions = actions.repeat(2, 0)
+    data = as_trajectories(**GOOD | dict(actions=actions))
+    assert data.actions[0, :, 0].tolist() == [1, -1, 0.5]
+    with pytest.raises(ValueError, match="actions reach 1.00"):
+        as_trajectories(**GOOD | dict(actions=actions * (1 + 2e-6)))
+
+
+def test_actions_of_padding_are_not_looked_at():
+    actions = np.zeros((2, 3, 1))
+    actions[1, 2] = 7
+    data = as_trajectories(**GOOD | dict(actions=actions, lengths=[3, 2]))
+    assert data.lengths.tolist() == [3, 2]
+    with pytest.raises(ValueError, match="reach 7"):
+        as_trajectories(**GOOD | dict(actions=actions))
+
+
+@pytest.mark.parametrize(
+    "low, high",
+    [(-5, None), (None, 5), (5, -5), (0, 0), (-np.inf, 5), (-5, np.nan),
+     ([-5, -5], 5)],
+)  # fmt: skip
+def test_bounds_that_are_none_are_refused(low, high):
+    with pytest.raises(ValueError, match="action_low") as error:
+        as_trajectories(**GOOD, action_low=low, action_high=high)
+    assert "\n" not in str(error.value)
+
+
+def test_a_dictionary_and_trajectories_are_taken_for_arrays():
+    lengths = np.array([3.0, 2.0])  # whole, as a loop may give them
+    arrays = as_trajectories(**GOOD, lengths=lengths)
+    for given in (GOOD | {"lengths": lengths}, arrays):
+        data = as_trajectories(given)
+        for name in (*GOOD, "lengths"):
+            one, two = getattr(data, name), getattr(arrays, name)
+            assert torch.equal(one, two)
+            assert one.data_ptr() != two.data_ptr()
+    assert data.lengths.dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    "given, word",
+    [
+        (({**GOOD, "rewards": 1},), "have 'rewards'"),
+        (({k: v for k, v in GOOD.items() if k != "actions"},), "lack actions"),
+        ((GOOD, GOOD["actions"]), "one dictionary or"),
+        ((GOOD["observations"],), "lack actions"),
+        (("no/such/data",), "no/such/data: No such file"),
+        ((b"no/such/data", GOOD), "one dictionary or"),
+        ((5,), "lack actions"),
+    ],
+)
+def test_data_that_lack_something(given, word):
+    with pytest.raises(ValueError, match=word) as error:
+        as_trajectories(*given)
+    assert "\n" not in str(error.value)
+
+
+def test_the_path_of_a_dataset_is_taken_for_its_arrays(tmp_path):
+    import smore_lit
+
+    arrays = smore_lit.tiny_dataset("FetchReach")
+    path = Path(smore_lit.__file__).parent / "assets/FetchReach/tiny-10.json"
+    os.symlink(path.parent, tmp_path / "FetchReach")
+    for place in (path, str(path), tmp_path / "FetchReach"):
+        data = as_trajectories(place)
+        assert (data.actions.numpy() == arrays["actions"]).all()
+
+
+@pytest.mark.parametrize("left", [1, 3, 50, 1000])
+@pytest.mark.parametrize(
+    "discount",
+    [5e-324, 1e-3, 0.5, 0.9, 0.99, 1 - 1e-4, 1 - 1e-6, 1 - 1e-7, 1 - 1e-8,
+     1 - 1e-12, math.nextafter(1, 0), 1.0],
+)  # fmt: skip
+def test_future_follows_its_law_exactly(discount, left):
+    """On a grid, every step comes as often as its exact probability says."""
+    fine = 20_000
+    u = (torch.arange(fine, dtype=torch.float64) + 0.5) / fine
+    found = draw_future(u, torch.full((fine,), left), discount)
+    counts = found.bincount(minlength=left)
+    assert len(counts) == left
+    exact = Fraction(discount)
+    weights, weight = [], Fraction(1)
+    for _ in range(left):
+        weights.append(weight)
+        weight = Fraction(float(weight * exact))  # to 16 digits
+    total = sum(weights)
+    law = [float(fine * weight / total) for weight in weights]
+    assert np.abs(np.cumsum(counts.numpy()) - np.cumsum(law)).max() < 1
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
 @pytest.mark.parametrize(
     "settings, message",
@@ -544,3 +667,26 @@ def test_settings_out_of_range_are_refused(name, settings, message):
 def test_released_sampler_refuses_what_it_cannot_draw(lengths):
     with pytest.raises(ValueError, match="set sampler=corrected"):
         ReleasedSampler(build(lengths, [0] * len(lengths)))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_the_batch_says_where_a_transition_arrives(scaled):
+    """`reaches` agrees with the sampler's flag, on every scale."""
+    rng = np.random.default_rng(3)
+    paths = rng.normal(size=(40, 11, 2)) * [0.1, 10.0] + [5.0, -3.0]
+    actions = rng.uniform(-1, 1, (40, 10, 1))
+    data = as_trajectories(paths, actions, paths, paths[:, 4])
+    for sampler in SAMPLERS.values():
+        drawer = sampler(data, 0.5, 3.0)
+        dice = [torch.Generator().manual_seed(5)]
+        rho, _ = drawer(draw_uniforms(dice, 500, drawer.columns))
+        near = torch.full_like(rho.goals, 3.0)
+        assert torch.equal(rho.tolerance, near)
+        assert torch.equal(rho.next_achieved, rho.next_observations)
+        if scaled:
+            scaler = Scaler(2, 2)
+            fit_scaler(scaler, data)
+            rho = scaler(rho)
+        found = reaches(rho.next_achieved, rho.goals, rho.tolerance)
+        assert torch.equal(found, rho.reached)
+        assert 0.02 < found.mean() < 0.98

@@ -469,10 +469,11 @@ def test_presets():
         1.0,
     )
     for agent, polyak in ((original, 0.005), (plain, 0.0025)):
-        config = make_config(agent, "paper")
+        config = make_config(agent, "released")
         assert config.hidden == (256, 256, 256) and config.ahead == 0.0
         assert (config.gamma, config.learning_rate) == (0.98, 5e-4)
         assert config.polyak == polyak and config.batch_size == 512
-        assert agent.targets == ("score", "policy") and agent.cosine == ()
-    assert make_config(original, "paper").rise == 0.01
+        assert agent.targets == ("score", "policy") and not config.cosine
+        assert not agent.config().cosine
+    assert make_config(original, "released").rise == 0.01
     assert original.losses is plain.losses

@@ -9,11 +9,15 @@ __all__ = [
     "Parser",
     "complain",
     "whole",
+    "read_whole",
     "most_workers",
+    "is_foreseen",
     "FULL",
     "IN_THE_WAY",
-    "TEMPORARY",
     "explain",
+    "MORE",
+    "ISSUES",
+    "answer_error",
     "Answer",
     "plain",
     "align",
@@ -22,8 +26,9 @@ __all__ = [
     "find_task",
     "make_data",
     "describe_data",
-    "find_manifest",
+    "name_manifest",
     "assets",
+    "find_data",
     "show_data",
     "import_data",
     "read_goal",
@@ -39,15 +44,21 @@ __all__ = [
     "describe_run",
     "score_table",
     "find_policy",
-    "try_policy",
     "evaluate_policy",
     "write_rows",
     "film_policy",
     "VERIFIED",
     "verify_part",
     "PARTS",
-    "find_parts",
-    "try_simulator",
+    "find_version",
+    "install",
+    "PATIENCE",
+    "IMPORTED_AS",
+    "TRIALS",
+    "open_first",
+    "try_apart",
+    "try_parts",
+    "advise",
     "try_folder",
     "examine",
     "describe_health",
@@ -55,6 +66,8 @@ __all__ = [
     "describe_cell",
     "build_parser",
     "add_command",
+    "add_task",
+    "add_data",
     "add_mixture",
     "add_workers",
     "add_data_commands",
@@ -64,8 +77,10 @@ __all__ = [
     "add_policy_commands",
     "add_verify",
     "add_demo",
-    "MISTAKES",
     "main",
+    "KEPT",
+    "interrupt",
+    "read_words",
     "drop_output",
 ]
 
@@ -74,16 +89,20 @@ __all__ = [
 import argparse
 import contextlib
 import dataclasses
+import dis
 import errno
 import importlib.metadata
-import importlib.resources
 import json
 import math
 import os
 import platform
 import re
+import signal
+import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,6 +114,7 @@ from smore_lit.benchmark.tasks import (
     load_task,
     with_noise,
 )
+from smore_lit.learning.files import as_path, as_whole, package_folder
 
 
 # book/appendix/cli.md, section "A parser that speaks once"
@@ -125,7 +145,7 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         with contextlib.suppress(ValueError):
-            value = int(text)
+            value = read_whole(text)
             if least <= value and (most is None or value <= most):
                 return value
         raise argparse.ArgumentTypeError(
@@ -135,15 +155,41 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
     return read
 
 
+def read_whole(text: str) -> int:
+    """Read "500" or "5e2" as a whole number; ValueError if it is none."""
+    try:
+        return int(text)
+    except ValueError:
+        return as_whole("it", float(text), None)
+
+
 def most_workers() -> int:
     """Return how many simulator processes this machine is trusted with."""
     return max(8, 4 * (os.cpu_count() or 1))
 
 
 # book/appendix/cli.md, section "What went wrong, and what to do"
+def is_foreseen(error: BaseException) -> bool:
+    """Tell whether an error answers the user, or else is a fault."""
+    if isinstance(error, ImportError):
+        return not (error.name or "").startswith("smore_lit")
+    if isinstance(error, OSError | MemoryError):
+        return True
+    if not isinstance(error, ValueError | FloatingPointError):
+        return False
+    place = error.__traceback__
+    while place.tb_next is not None:
+        place = place.tb_next
+    frame = place.tb_frame
+    raised = frame.f_code.co_code[place.tb_lasti]
+    home, name = frame.f_globals, frame.f_globals["__name__"]
+    ours = home is globals() or name.startswith("smore_lit.")
+    return ours and raised == dis.opmap["RAISE_VARARGS"]
+
+
+# book/appendix/cli.md, section "What went wrong, and what to do"
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
-TEMPORARY = re.compile(r"(^|/)\.([^/]+)\.\w{8}$")  # of write_atomic
 
 
 def explain(error: BaseException) -> str:
@@ -157,8 +203,7 @@ def explain(error: BaseException) -> str:
         return error.strerror or text
     place = ""
     if error.filename is not None:
-        name = TEMPORARY.sub(r"\1\2", os.fsdecode(error.filename))
-        place = f"cannot use {name}: "
+        place = f"cannot use {os.fsdecode(error.filename)}: "
     if error.errno in FULL:
         advice = "free some space or choose another folder"
     elif error.errno in IN_THE_WAY:
@@ -166,6 +211,29 @@ def explain(error: BaseException) -> str:
     else:
         advice = "check the path and who may use it"
     return f"{place}{error.strerror}: {advice}"
+
+
+# book/appendix/cli.md, section "What went wrong, and what to do"
+MORE = "SMORE_LIT_TRACEBACK"  # if set, tracebacks are shown
+ISSUES = "https://github.com/smore-lit/smore_lit/issues"
+
+
+def answer_error(error: BaseException) -> int:
+    """Print one line on an error, or its traceback if asked; return the code.
+
+    Returns:
+        2 for a mistake that a user can mend, 3 for a fault.
+    """
+    if os.environ.get(MORE):
+        traceback.print_exception(error)
+    if is_foreseen(error):
+        complain(explain(error))
+        return 2
+    complain(
+        f"{type(error).__name__}: {error}: this was not foreseen;"
+        f" {MORE}=1 shows where it happened, {ISSUES} is where to tell us"
+    )
+    return 3
 
 
 # book/appendix/cli.md, section "One answer, two forms"
@@ -207,7 +275,10 @@ def count(number: int, noun: str) -> str:
 # book/appendix/cli.md, section "Tasks"
 def show_tasks(options) -> Answer:
     """List the tasks, their spaces, thresholds and sources."""
-    values = [dataclasses.asdict(task) for task in TASKS.values()]
+    tasks = list(TASKS.values())
+    if options.task:
+        tasks = [find_task(options.task)]
+    values = [dataclasses.asdict(task) for task in tasks]
     head = ("task", "s", "a", "g", "T", "threshold", "source")
     rows = [
         (
@@ -216,10 +287,10 @@ def show_tasks(options) -> Answer:
             task.action_size,
             task.goal_size,
             task.horizon,
-            f"{task.threshold:g} {task.unit}",
+            f"{task.threshold:g} {task.unit}".removesuffix(" 1"),
             task.source,
         )
-        for task in TASKS.values()
+        for task in tasks
     ]
     return Answer({"tasks": values}, align([head, *rows]))
 
@@ -231,6 +302,8 @@ def find_task(name: str, noise: float = 0.0) -> Task:
     Raises:
         ValueError: no such task or noise, or noise twice.
     """
+    if ":" in name and "" not in sys.path:
+        sys.path.insert(0, "")
     task = load_task(name)
     if noise and task.action_noise:
         raise ValueError(f"{name} has noise already: drop --noise")
@@ -241,8 +314,9 @@ def make_data(options) -> Answer:
     """Generate a dataset, or what is missing of it."""
     from smore_lit.benchmark.datasets import dataset_info, make_dataset
 
+    task = find_task(options.task, options.noise)
     path = make_dataset(
-        find_task(options.task, options.noise),
+        task,
         options.size,
         options.expert_percent,
         options.seed,
@@ -250,7 +324,7 @@ def make_data(options) -> Answer:
         options.root,
         sys.stderr.isatty(),
     )
-    return describe_data(path, dataset_info(path))
+    return describe_data(path, dataset_info(path, task))
 
 
 def describe_data(path: Path, manifest: dict) -> Answer:
@@ -268,11 +342,13 @@ def describe_data(path: Path, manifest: dict) -> Answer:
     head = f"{place}: {manifest['task']}, {counts} episodes"
     made = ", ".join(f"{k} {v}" for k, v in manifest["versions"].items())
     text = f"{head}\n{align(rows)}\nmade with {made}"
+    if "goals" in manifest:
+        text += f"\ngoals: {manifest['goals']}"
     return Answer({"manifest": path, **manifest}, text)
 
 
 # book/appendix/cli.md, section "Data"
-def find_manifest(task: Task, options) -> Path:
+def name_manifest(task: Task, options) -> Path:
     """Return the manifest that the options name.
 
     Raises:
@@ -296,7 +372,34 @@ def find_manifest(task: Task, options) -> Path:
 
 def assets() -> Path:
     """Return the folder of data and policies inside the package."""
-    return Path(str(importlib.resources.files(smore_lit))) / "assets"
+    return package_folder() / "assets"
+
+
+# book/appendix/cli.md, section "Data"
+def find_data(options) -> tuple[Task | None, Path]:
+    """Return the task and the manifest that `data` and `--task` name.
+
+    The task is None where only a manifest is given.
+
+    Raises:
+        ValueError: they name no data.
+    """
+    from smore_lit.benchmark.datasets import find_manifest
+
+    given = options.task and find_task(options.task, options.noise)
+    if options.data is None and given:
+        return given, name_manifest(given, options)
+    name = options.data or ""
+    known = name.partition(NOISE_MARK)[0] in TASKS
+    if name and not known and as_path(name).exists():
+        return given, find_manifest(name)
+    if known or ":" in name:
+        task = find_task(name, options.noise)
+        return task, name_manifest(task, options)
+    raise ValueError(
+        f"{name!r} is neither a task nor a manifest;"
+        f" known tasks: {', '.join(TASKS)}; one of your own is module:NAME"
+    )
 
 
 # book/appendix/cli.md, section "Data"
@@ -304,22 +407,10 @@ def show_data(options) -> Answer:
     """Describe a dataset from its manifest; check its bytes if asked."""
     from smore_lit.benchmark.datasets import dataset_info, read_dataset
 
-    if options.data.partition(NOISE_MARK)[0] in TASKS:
-        task = find_task(options.data, options.noise)
-        path = find_manifest(task, options)
-    elif Path(options.data).is_file():
-        path = Path(options.data)
-    else:
-        raise ValueError(
-            f"{options.data!r} is neither a task nor a manifest;"
-            f" known tasks: {', '.join(TASKS)}"
-        )
-    try:
-        answer = describe_data(path, dataset_info(path))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: is no manifest ({error})") from None
+    task, path = find_data(options)
+    answer = describe_data(path, dataset_info(path, task))
     if options.verify:
-        read_dataset(path)
+        read_dataset(path, task)
         answer.values["verified"] = True
         answer = answer._replace(text=f"{answer.text}\nall bytes verified")
     return answer
@@ -331,11 +422,11 @@ def import_data(options) -> Answer:
     from smore_lit.benchmark.datasets import dataset_info
     from smore_lit.benchmark.foreign import import_dataset
 
-    goal = options.goal
+    goal, task = options.goal, find_task(options.task)
     path = import_dataset(
         options.file,
         options.format,
-        load_task(options.task),
+        task,
         options.out,
         options.expert,
         options.expert_percent,
@@ -344,11 +435,13 @@ def import_data(options) -> Answer:
         goal=None if goal is None else read_goal(goal),
         clip=options.clip,
     )
-    return describe_data(path, dataset_info(path))
+    return describe_data(path, dataset_info(path, task))
 
 
-def read_goal(text: str) -> list[float]:
-    """Read "11" or "1.3,0.7,0.5" as a goal; ValueError if it is none."""
+def read_goal(text: str) -> list[float] | str:
+    """Read "11", "1.3,0.7,0.5" or "reached"; ValueError if it is none."""
+    if text == "reached":
+        return text
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
@@ -360,12 +453,8 @@ def export_data(options) -> Answer:
     """Write a dataset of ours in a public format."""
     from smore_lit.benchmark.foreign import write_minari
 
-    if Path(options.data).is_file():
-        path = Path(options.data)
-    else:
-        task = find_task(options.data, options.noise)
-        path = find_manifest(task, options)
-    folder = write_minari(path, options.id, options.out)
+    task, path = find_data(options)
+    folder = write_minari(path, options.id, options.out, task)
     return Answer({"folder": folder}, str(folder))
 
 
@@ -404,21 +493,28 @@ def read_as(kind: type, text: str) -> Any:
     if kind is bool:
         return {"true": True, "false": False}[text.lower()]
     if kind is tuple:
-        return tuple(int(part) for part in text.split(","))
-    value = kind(text)
+        return tuple(read_whole(part) for part in text.split(","))
+    value = read_whole(text) if kind is int else kind(text)
     if kind is float and not math.isfinite(value):
         raise ValueError
     return value
 
 
 # book/appendix/cli.md, section "Training"
-PLANNED = ("updates", "seeds", "seed", "eval_every", "eval_episodes")
+PLANNED = (
+    "updates",
+    "seeds",
+    "seed",
+    "eval_every",
+    "eval_episodes",
+    "threads",
+)
 
 
 def train_agent(options) -> Answer:
     """Train an algorithm, or go on with a run that was stopped."""
     task = find_task(options.task, options.noise)
-    from smore_lit.benchmark.datasets import ARRAYS, read_dataset
+    from smore_lit.benchmark.datasets import read_dataset
     from smore_lit.learning.agent import find_agent, make_config
     from smore_lit.learning.training import train
     from smore_lit.learning.trajectories import as_trajectories
@@ -429,10 +525,10 @@ def train_agent(options) -> Answer:
     make_config(agent, options.preset, **dict(pairs))
     plan = {n: getattr(options, n) for n in (*PLANNED, "compile")}
     plan = {name: n for name, n in plan.items() if n is not None}
-    out = Path(options.out) if options.out else default_folder(options)
-    data = read_dataset(choose_manifest(task, options))
+    out = as_path(options.out) if options.out else default_folder(options)
+    data = read_dataset(choose_manifest(task, options), task)
     run = train(
-        as_trajectories(*(data[name] for name in ARRAYS)),
+        as_trajectories(**data),
         agent,
         task,
         out,
@@ -474,16 +570,13 @@ def choose_manifest(task: Task, options) -> Path:
     Raises:
         ValueError: there is none, or it is of another task.
     """
-    from smore_lit.benchmark.datasets import dataset_info
+    from smore_lit.benchmark.datasets import dataset_info, find_manifest
 
     if options.manifest is None:
-        return find_manifest(task, options)
-    found = load_task(dataset_info(options.manifest)["task"])
-    if found.base != task.base:
-        raise ValueError(
-            f"{options.manifest} holds data of {found.name}, not {task.name}"
-        )
-    return Path(options.manifest)
+        return name_manifest(task, options)
+    path = find_manifest(options.manifest)
+    dataset_info(path, task)
+    return path
 
 
 # book/appendix/cli.md, section "Training"
@@ -491,7 +584,7 @@ def default_folder(options) -> Path:
     """Return runs/NAME, with a name made of what identifies the run."""
     data = f"{options.size}-{options.expert_percent:g}"
     if options.manifest is not None:
-        path = Path(options.manifest)
+        path = as_path(options.manifest)
         data = f"{path.parent.name}-{path.stem}"
     name = find_task(options.task, options.noise).name
     parts = [name, data, options.algo, *sorted(options.set)]
@@ -535,13 +628,17 @@ def score_table(scores: dict[str, dict[str, float]]) -> str:
 
 
 # book/appendix/cli.md, section "Evaluation"
-def find_policy(place: str):
+def find_policy(place: str, name: str | None = None):
     """Return (task, policy) of a run's folder, a checkpoint, or "builtin".
+
+    Args:
+        place: of the policy.
+        name: of its task; None: the one that the checkpoint names.
 
     Raises:
         ValueError: there is none, or it cannot act in a task we know.
     """
-    path = Path(place)
+    path = as_path(place)
     if place == "builtin":
         path = assets() / next(iter(TASKS)) / "policy.pt"
     if path.is_dir():
@@ -552,47 +649,33 @@ def find_policy(place: str):
         )
     from smore_lit.learning.checkpoints import load_policy
 
-    try:
-        policy = load_policy(path)
-        name = policy.description.get("task")
-    except (AttributeError, LookupError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
+    policy = load_policy(path)
+    name = name or policy.description.get("task")
     if not isinstance(name, str):
-        raise ValueError(f"{path} was trained without a task: use Python")
-    task = load_task(name)
-    try_policy(path, task, policy)
-    return task, policy
-
-
-# book/appendix/cli.md, section "Evaluation"
-def try_policy(path: Path, task: Task, policy) -> None:
-    """Raise ValueError unless the policy can act in the task."""
-    import numpy as np
-
+        raise ValueError(f"{path} was trained without a task: say --task")
+    task = find_task(name)
     sizes = (task.observation_size, task.action_size, task.goal_size)
     if tuple(policy.sizes) != sizes:
         raise ValueError(
             f"{path} acts on sizes {tuple(policy.sizes)}, but {task.name}"
             f" has {sizes}: it belongs to another task"
         )
-    count = len(policy.seeds)
-    observations = np.zeros((count, 1, task.observation_size))
-    try:
-        actions = policy(observations, np.zeros((count, 1, task.goal_size)))
-    except (KeyError, RuntimeError, StopIteration) as error:
-        raise ValueError(f"{path} lacks a network: {error}") from None
-    if not np.isfinite(actions).all():
-        raise ValueError(f"{path} acts NaN or infinity: train it again")
+    return task, policy
 
 
 # book/appendix/cli.md, section "Evaluation"
 def evaluate_policy(options) -> Answer:
     """Play episodes with a trained policy and print its scores."""
-    task, policy = find_policy(options.policy)
-    from smore_lit.learning.evaluation import METRICS, evaluate, interval
+    task, policy = find_policy(options.policy, options.task)
+    from smore_lit.learning.evaluation import (
+        METRICS,
+        evaluate,
+        interval,
+        possible,
+    )
 
-    if options.out and not Path(options.out).parent.is_dir():
-        raise ValueError(f"no folder {Path(options.out).parent}: make it")
+    if options.out and not as_path(options.out).parent.is_dir():
+        raise ValueError(f"no folder {as_path(options.out).parent}: make it")
     scores = evaluate(
         task,
         policy,
@@ -609,7 +692,12 @@ def evaluate_policy(options) -> Answer:
     ]
     if options.out:
         write_rows(options.out, rows)
-    means = {n: interval([row[n] for row in rows]) for n in METRICS}
+    means = {
+        name: interval(
+            [row[name] for row in rows], within=possible(name, task.horizon)
+        )
+        for name in METRICS
+    }
     head = f"{options.policy}: {task.name}, {policy.agent.name},"
     head += f" {count(len(rows), 'seed')},"
     head += f" {count(options.episodes, 'episode')} each"
@@ -635,12 +723,12 @@ def write_rows(path: Path | str, rows: list[dict]) -> None:
 # book/appendix/cli.md, section "Film"
 def film_policy(options) -> Answer:
     """Film episodes of a trained policy as GIF or MP4."""
-    out = Path(options.out)
+    out = as_path(options.out)
     if out.suffix not in (".gif", ".mp4"):
         raise ValueError(f"--out must end in .gif or .mp4, got {out.name!r}")
     if not out.parent.is_dir():
         raise ValueError(f"no folder {out.parent}: make it")
-    task, policy = find_policy(options.policy)
+    task, policy = find_policy(options.policy, options.task)
     from smore_lit.benchmark.pictures import record, save_gif, save_mp4
 
     frames = []
@@ -689,6 +777,7 @@ PARTS = {
     "scipy": "",
     "gymnasium": "robotics",
     "gymnasium-robotics": "robotics",
+    "metaworld": "robotics",
     "mujoco": "robotics",
     "pillow": "robotics",
     "imageio-ffmpeg": "pip install imageio-ffmpeg, only for MP4",
@@ -699,43 +788,105 @@ PARTS = {
 }
 
 
-def find_parts() -> tuple[dict[str, str | None], list[str]]:
-    """Return versions by package, and advice for each that is missing."""
-    versions, advice = {}, []
-    for name, extra in PARTS.items():
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-            ask = f"[{extra}]" if extra else ""
-            cure = f'pip install "smore_lit{ask}"'
-            advice.append(f"{name}: {extra if ' ' in extra else cure}")
-    return versions, advice
+def find_version(name: str) -> str | None:
+    """Return the installed version of a package, or None."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def install(name: str) -> str:
+    """Return the command that installs a package of PARTS."""
+    extra = PARTS[name]
+    ask = f"[{extra}]" if extra else ""
+    return extra if " " in extra else f'pip install "smore_lit{ask}"'
 
 
 # book/appendix/cli.md, section "Doctor"
-def try_simulator() -> tuple[str, str]:
-    """Return (what draws, why not more) after opening the first task."""
+PATIENCE = 120  # seconds to wait for one part
+IMPORTED_AS = {"pillow": "PIL"}  # where it is not the package's name
+TRIALS = {
+    "device": "import torch; print(torch.cuda.get_device_name()"
+    " if torch.cuda.is_available() else 'cpu')",
+    "data": "from smore_lit.benchmark.datasets import data_root\n"
+    "print(data_root())",
+    "simulator": "from smore_lit.appendix.cli import open_first\nopen_first()",
+    "renderer": "from smore_lit.appendix.cli import open_first\n"
+    "open_first(draw=True)",
+}
+
+
+def open_first(draw: bool = False) -> None:
+    """Open the first task, and draw it if asked; raise what goes wrong."""
     from smore_lit.benchmark.pictures import open_camera
 
     task = next(iter(TASKS.values()))
+    world = open_camera(task, False)[0] if draw else task.make()
+    world.close()
+
+
+def try_apart(code: str) -> tuple[str, str]:
+    """Run Python code in a process of its own.
+
+    Returns:
+        What it printed, and why it failed, empty if it did not.
+    """
+    paths = os.pathsep.join(filter(None, sys.path))
     try:
-        open_camera(task, False)[0].close()
-        return "rendered scenes", ""
-    except OSError as error:
-        reason = f"{error}; on Debian: apt install libegl1 libgl1"
-    try:
-        task.make().close()
-        return "stick figures", f"renderer: {reason}"
-    except ValueError as error:
-        return "nothing", f"simulator: {error}"
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env=os.environ | {"PYTHONPATH": paths},
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"does not answer within {PATIENCE} seconds"
+    if done.returncode < 0:
+        cause = signal.Signals(-done.returncode).name
+        return "", f"ends its process ({cause})"
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        return "", lines[-1]
+    return done.stdout.strip(), ""
+
+
+# book/appendix/cli.md, section "Doctor"
+def try_parts() -> tuple[dict[str, str | None], dict[str, tuple[str, str]]]:
+    """Return versions by package, and what each part answered when tried."""
+    versions = {name: find_version(name) for name in PARTS}
+    trials = {
+        name: f"import {IMPORTED_AS.get(name, name.replace('-', '_'))}"
+        for name, found in versions.items()
+        if found
+    }
+    trials |= TRIALS
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        answers = pool.map(try_apart, trials.values())
+        return versions, dict(zip(trials, answers))
+
+
+def advise(versions: dict, answers: dict) -> list[str]:
+    """Return one line for each part that is missing or fails."""
+    missing = [name for name, found in versions.items() if not found]
+    lines = [f"{name}: {install(name)}" for name in missing]
+    for name, (_, failure) in answers.items():
+        cure = ""
+        if name == "renderer":
+            cure = "; on Debian: apt install libegl1 libgl1"
+        elif name == "mujoco" and os.environ.get("MUJOCO_GL"):
+            cure = f"; try without MUJOCO_GL={os.environ['MUJOCO_GL']}"
+        if failure:
+            lines.append(f"{name} fails: {failure}{cure}")
+    return lines
 
 
 def try_folder(root: Path) -> str:
     """Return advice if no file can be written below `root`, else ""."""
-    place = root.absolute()
-    while not place.exists():
-        place = place.parent
+    home = root.absolute()
+    places = filter(Path.exists, (home, *home.parents))
+    place = next(places, home)
     if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
         return ""
     return f"data: cannot write {root}: set SMORE_LIT_DATA or use --root"
@@ -744,25 +895,20 @@ def try_folder(root: Path) -> str:
 # book/appendix/cli.md, section "Doctor"
 def examine(options) -> Answer:
     """Report versions, renderer, device, data, and what is missing."""
-    from smore_lit.benchmark.datasets import data_root
-
-    versions, advice = find_parts()
-    drawing, reason = try_simulator()
-    root = data_root(options.root)
-    advice += [line for line in (reason, try_folder(root)) if line]
-    try:
-        import torch
-
-        cuda = torch.cuda.is_available()
-        device = torch.cuda.get_device_name() if cuda else "cpu"
-    except ImportError:
-        device = "none"
+    versions, answers = try_parts()
+    advice = advise(versions, answers)
+    root = as_path(options.root or answers["data"][0] or "data")
+    advice += filter(None, [try_folder(root)])
+    failing = {n for n, (_, failure) in answers.items() if failure}
+    drawing = "nothing" if "simulator" in failing else "stick figures"
+    drawing = drawing if "renderer" in failing else "rendered scenes"
     policies = [p.parent.name for p in sorted(assets().glob("*/policy.pt"))]
     values = {
         "smore_lit": smore_lit.__version__,
         "python": platform.python_version(),
         "packages": versions,
-        "device": device,
+        "failing": sorted(failing),
+        "device": answers["device"][0] or "none",
         "cores": os.cpu_count(),
         "drawing": drawing,
         "data_root": root,
@@ -778,7 +924,9 @@ def describe_health(values: dict) -> str:
     """Return what `examine` found as lines for people."""
     names = ("python", "smore_lit", "device", "cores", "drawing", "data_root")
     rows = [(name, values[name]) for name in names]
-    rows += [(k, v or "missing") for k, v in values["packages"].items()]
+    for name, found in values["packages"].items():
+        fails = ", fails" if name in values["failing"] else ""
+        rows.append((name, f"{found}{fails}" if found else "missing"))
     for name in ("datasets", "policies"):
         rows.append((name, ", ".join(values[name]) or "none yet"))
     missing = values["missing"] or ["nothing is missing"]
@@ -821,7 +969,7 @@ def build_parser() -> Parser:
     parser = Parser(
         prog="smore-lit",
         description="Offline goal-conditioned reinforcement learning.",
-        epilog="Every command has its own --help.",
+        epilog=f"Every command has its own --help. {MORE}=1 shows tracebacks.",
     )
     parser.add_argument(
         "--version", action="version", version=smore_lit.__version__
@@ -829,7 +977,8 @@ def build_parser() -> Parser:
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", required=True
     )
-    add_command(commands, "tasks", show_tasks)
+    tasks = add_command(commands, "tasks", show_tasks)
+    tasks.add_argument("--task", metavar="NAME", help="this one only")
     data = commands.add_parser("data", help="make and inspect datasets")
     add_data_commands(
         data.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -862,6 +1011,24 @@ def add_command(commands, name: str, answer: Callable, goes_on=False):
     return parser
 
 
+def add_task(parser) -> None:
+    """Add TASK, which may also be given as --task TASK."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    options = dict(metavar="TASK", help="module:NAME for one of your own")
+    group.add_argument(
+        "task", nargs="?", default=argparse.SUPPRESS, **options
+    )  # left out, it must not overwrite what --task said
+    group.add_argument("--task", **options)
+
+
+def add_data(parser) -> None:
+    """Add what names data: a task, a manifest, or --task for either."""
+    parser.add_argument("data", metavar="TASK|MANIFEST", nargs="?")
+    parser.add_argument(
+        "--task", metavar="TASK", help="module:NAME of your own world"
+    )
+
+
 def add_mixture(parser) -> None:
     """Add the options that name a dataset."""
     add = parser.add_argument
@@ -886,19 +1053,19 @@ def add_workers(parser) -> None:
 def add_data_commands(commands) -> None:
     """Add `data make`, `data info`, `data import` and `data export`."""
     parser = add_command(commands, "make", make_data, goes_on=True)
-    parser.add_argument("task", metavar="TASK")
+    add_task(parser)
     add_mixture(parser)
     parser.add_argument("--seed", type=whole(0), default=0, metavar="N")
     add_workers(parser)
     parser = add_command(commands, "info", show_data)
-    parser.add_argument("data", metavar="TASK|MANIFEST")
+    add_data(parser)
     add_mixture(parser)
     parser.add_argument(
         "--verify", action="store_true", help="read and check every byte"
     )
     add_import(add_command(commands, "import", import_data))
     parser = add_command(commands, "export", export_data)
-    parser.add_argument("data", metavar="TASK|MANIFEST")
+    add_data(parser)
     parser.add_argument("--to", choices=["minari"], default="minari")
     parser.add_argument("--id", metavar="NAME", help="ends with -v0 or so")
     parser.add_argument("--out", metavar="DIR", help="else Minari's own")
@@ -914,7 +1081,7 @@ def add_import(parser) -> None:
     add("--expert", metavar="FILE", help="with expert episodes, to mix in")
     add("--expert-percent", type=float, default=10.0, metavar="PERCENT")
     add("--steps", type=whole(1), metavar="N", help="cut equal pieces")
-    add("--goal", metavar="X,Y,...", help="of every episode")
+    add("--goal", metavar="X,Y,...|reached", help="left out: the file's own")
     add("--clip", action="store_true", help="actions to [-1, 1]")
     add("--out", metavar="DIR", help="left out: ROOT/TASK/FORMAT")
     add("--root", metavar="DIR", help="else $SMORE_LIT_DATA, else data")
@@ -936,7 +1103,7 @@ def add_train(commands) -> None:
     """Add `train`."""
     parser = add_command(commands, "train", train_agent, goes_on=True)
     add = parser.add_argument
-    add("task", metavar="TASK")
+    add_task(parser)
     add("--algo", default="smore", metavar="NAME")
     add_plan(parser, PLANNED)
     add_mixture(parser)
@@ -953,7 +1120,7 @@ def add_train(commands) -> None:
         "--preset",
         default="shared",
         metavar="NAME",
-        help="shared, the same for every method, or paper, as published",
+        help="shared, the same for all; paper or released, where there is one",
     )
     add(
         "--divergence",
@@ -983,6 +1150,7 @@ def add_policy_commands(commands) -> None:
         parser = add_command(commands, name, answer)
         add = parser.add_argument
         add("policy", metavar="DIR|builtin", help=where)
+        add("--task", metavar="TASK", help="left out: the one of its training")
         add("--seed", type=whole(0), default=0, metavar="N")
         if name == "eval":
             add("--episodes", type=whole(1), default=50, metavar="N")
@@ -991,7 +1159,7 @@ def add_policy_commands(commands) -> None:
         else:
             add("--episodes", type=whole(1, 50), default=1, metavar="N")
             add("--out", required=True, metavar="FILE", help=".gif or .mp4")
-            add("--drawing", action="store_true", help="stick figures")
+            add("--drawing", action="store_true", help="draw, do not render")
 
 
 def add_verify(commands) -> None:
@@ -1019,16 +1187,6 @@ def add_demo(commands) -> None:
 
 
 # book/appendix/cli.md, section "Main"
-MISTAKES = (
-    ValueError,
-    OSError,
-    ImportError,
-    RuntimeError,
-    ArithmeticError,
-    MemoryError,
-)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -1036,33 +1194,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words of the command line; those of the process if None.
 
     Returns:
-        The exit code: 0, 1 if a bar fails, 2 after a mistake, 130 after
-        an interruption.
+        The exit code: 0, 1 if a bar fails, 2 after a mistake, 3 after a
+        fault of ours, 130, 141 and 143 after an interruption, a closed pipe
+        and SIGTERM, as shells count them.
     """
-    options = build_parser().parse_args(arguments)
+    options = None
+    if arguments is None:  # the process is ours
+        signal.signal(signal.SIGTERM, interrupt)
     try:
+        options = read_words(arguments)
         values, text, code = options.answer(options)
         if options.json:
             text = json.dumps(plain(values), allow_nan=False)
         print(text, flush=True)
         return code
-    except KeyboardInterrupt:
-        again = "the same command goes on from there"
-        complain(f"interrupted: {again if options.goes_on else 'no result'}")
-        return 130
-    except MISTAKES as error:
-        complain(explain(error))
+    except KeyboardInterrupt as error:
+        goes_on = options is not None and options.goes_on
+        complain(f"interrupted: {KEPT if goes_on else 'no result'}")
+        return 128 + (error.args or (signal.SIGINT,))[0]
+    except BrokenPipeError:
         drop_output()
-        return 2
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        code = answer_error(error)
+        drop_output()
+        return code
+
+
+# book/appendix/cli.md, section "Main"
+KEPT = "what was saved is kept, and the same command goes on from it"
+
+
+def interrupt(number: int, frame) -> None:
+    """Answer a signal as Ctrl-C is answered."""
+    raise KeyboardInterrupt(number)
+
+
+def read_words(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options that the words mean; help is written at once."""
+    try:
+        return build_parser().parse_args(arguments)
+    finally:
+        sys.stdout.flush()
 
 
 # book/appendix/cli.md, section "Main"
 def drop_output() -> None:
-    """Send what standard output still holds to nowhere, if it is stuck."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Send what a stuck output still holds to nowhere."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -30,20 +30,21 @@ import sys
 import time
 from pathlib import Path
 
-import smore_lit
 from smore_lit.appendix.figures import COLOURS, use_style
 from smore_lit.benchmark.datasets import (
-    ARRAYS,
     count_halves,
     load_dataset,
     make_dataset,
 )
 from smore_lit.benchmark.pictures import record, save_gif
 from smore_lit.benchmark.tasks import Task, load_task
-from smore_lit.learning.evaluation import score_episodes
-from smore_lit.learning.files import write_atomic
+from smore_lit.learning.evaluation import discount_rewards
+from smore_lit.learning.files import (
+    claim_folder,
+    results_folder,
+    write_atomic,
+)
 from smore_lit.learning.training import Run, train
-from smore_lit.learning.trajectories import as_trajectories
 
 
 # book/appendix/demo.md, section "The paper's number is data"
@@ -52,16 +53,13 @@ def paper_score(task: str, algorithm: str = "SMORe") -> dict | None:
 
     Source: Table 1 of Sikchi et al. (2024).
     """
-    root = Path(smore_lit.__file__).resolve().parents[1]
-    path = root / "results" / "paper_tables.csv"
-    if not path.exists():
-        return None
     wanted = {
         "table": "table1",
         "task": task,
         "algorithm": algorithm,
         "expert_percent": "10",
     }
+    path = results_folder() / "paper_tables.csv"
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             if wanted.items() <= row.items():
@@ -88,20 +86,20 @@ def data_scores(task: Task, arrays: dict, experts: int) -> dict[str, dict]:
     """Return mean returns of the expert and the random episodes.
 
     Args:
-        task: gives distance and threshold.
+        task: gives the reward.
         arrays: achieved_goals (E, T+1, G), desired_goals (E, G).
         experts: how many episodes, the first ones, are the expert's.
     """
     goals = arrays["desired_goals"][:, None]
-    distances = task.distance(arrays["achieved_goals"][:, 1:], goals)
-    scores = score_episodes(distances, task.threshold)
+    rewards = task.reward(arrays["achieved_goals"][:, 1:], goals)
+    scores = discount_rewards(rewards)
     return {
         half: {name: float(scores[name][rows].mean()) for name in SHOWN}
         for half, rows in (
             ("expert", slice(experts)),
             ("random", slice(experts, None)),
         )
-        if len(distances[rows])
+        if len(rewards[rows])
     }
 
 
@@ -214,9 +212,9 @@ def run_demo(
     Raises:
         ValueError, OSError, RuntimeError: as its steps do.
     """
-    task, out, began = load_task("FetchReach"), Path(out), time.perf_counter()
+    task, began = load_task("FetchReach"), time.perf_counter()
     experts = count_halves(task, size, 10.0)["expert"]
-    out.mkdir(parents=True, exist_ok=True)
+    out = claim_folder(out)
     data, run = prepare(task, out, size, workers, plan)
     tell("3 of 3", "compare, draw and film: some seconds")
     files = [out / n for n in ("learning_curve.png", "policy.gif")]
@@ -245,15 +243,14 @@ def prepare(task: Task, out: Path, size: str, workers: int, plan: dict):
     make_dataset(task, size, 10.0, 0, workers, root)
     data = load_dataset(task, size, 10.0, root)
     tell("2 of 3", f"train SMORe in {out / 'run'}, evaluating on the way")
-    trajectories = as_trajectories(*(data[name] for name in ARRAYS))
     run = train(
-        trajectories,
+        data,
         "smore",
         task,
         out / "run",
         workers=workers,
         progress=True,
-        **plan,
+        **{"threads": 2, **plan},
     )
     return data, run
 

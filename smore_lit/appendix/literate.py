@@ -29,6 +29,7 @@ __all__ = [
     "plain_prose",
     "BANNER",
     "INSTALL",
+    "EXTRAS",
     "identify_cells",
     "imports_package",
     "weave",
@@ -42,6 +43,7 @@ __all__ = [
     "write_all",
     "tangle",
     "WING",
+    "plain_newlines",
     "load_chapters",
     "read_repository",
     "render",
@@ -270,7 +272,8 @@ INSTALL = '''\
 try:
     import smore_lit
 except ImportError:
-    %pip install --quiet "smore_lit[robotics,plot,notebooks] @ git+{}"'''
+    %pip install --quiet "smore_lit[{}] @ git+{}"'''
+EXTRAS = "robotics,datasets,plot,notebooks"  # all that chapters import
 
 
 def identify_cells(path: str, cells: list) -> None:
@@ -306,7 +309,7 @@ def weave(chapter: Chapter, repository: str = "") -> str:
     v4 = nbformat.v4
     cells = [v4.new_markdown_cell(f"*{BANNER.format(chapter.path)}*")]
     if repository and imports_package(chapter):
-        cells.append(v4.new_code_cell(INSTALL.format(repository)))
+        cells.append(v4.new_code_cell(INSTALL.format(EXTRAS, repository)))
     for cell in chapter.cells:
         create = getattr(v4, f"new_{cell.kind}_cell")
         prose = cell.kind == "markdown"
@@ -459,6 +462,11 @@ def tangle(chapter: Chapter) -> str | None:
 WING = '# {}\n"""Hold the modules exported from book/{}/."""\n'
 
 
+def plain_newlines(data: bytes) -> bytes:
+    """Return `data` with the line ends of Windows replaced by plain ones."""
+    return data.replace(b"\r\n", b"\n")
+
+
 def load_chapters(root: Path) -> tuple[list[Chapter], dict[str, str]]:
     """Return all readable chapters below `root`, and problems by path."""
     if not (root / "book").is_dir():
@@ -467,7 +475,7 @@ def load_chapters(root: Path) -> tuple[list[Chapter], dict[str, str]]:
     for file in sorted((root / "book").rglob("*.md")):
         path = file.relative_to(root).as_posix()
         try:
-            text = file.read_bytes().decode()
+            text = plain_newlines(file.read_bytes()).decode()
             chapters.append(read_chapter(path, text))
         except UnicodeDecodeError:
             problems[path] = f"{path}: not UTF-8; save it as UTF-8"
@@ -536,8 +544,10 @@ def write_atomic(file: Path, text: str) -> None:
 
 
 def holds(file: Path, text: str) -> bool:
-    """Tell whether the file exists with exactly this content."""
-    return file.is_file() and file.read_bytes() == text.encode()
+    """Tell whether the file exists with exactly these lines."""
+    if not file.is_file():
+        return False
+    return plain_newlines(file.read_bytes()) == text.encode()
 
 
 def chapter_of(path: str) -> str:

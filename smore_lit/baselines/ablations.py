@@ -262,6 +262,7 @@ DISCRIMINATOR = replace(
     config=DiscriminatorConfig,
     init=init_classified,
     losses=classified_losses,
+    presets={},
 )
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "score_actions",
     "losses",
     "init_networks",
+    "RELEASED",
     "AM",
 ]
 
@@ -40,7 +41,7 @@ from smore_lit.learning.objectives import (
     mean_sum,
 )
 from smore_lit.learning.smore import act
-from smore_lit.learning.trajectories import Batch
+from smore_lit.learning.trajectories import Batch, reaches
 
 
 # book/baselines/actionable.md, section "A Q that follows the policy"
@@ -120,38 +121,37 @@ def conservative_loss(
 
 
 # book/baselines/actionable.md, section "The goal of the row above"
-def chain_goals(
-    goals: Tensor, reached: Tensor, share: float
-) -> tuple[Tensor, Tensor]:
+def chain_goals(rho: Batch, share: float) -> tuple[Tensor, Tensor]:
     """Give the last rows of a batch the goal of the row above them.
 
     Args:
-        goals: g of each transition, (N, B, G).
-        reached: 1 where its s' reaches g, else 0, (N, B).
+        rho: transitions and their goals.
         share: which part of the rows changes its goal, in [0, 1]; rounded
             down, and none of a batch of one.
 
     Returns:
-        Goals (N, B, G), and reached (N, B), which is 0 where goals changed.
+        Goals (N, B, G), and 1 where phi(s') is within tolerance of them,
+        else 0, (N, B).
 
     Raises:
         ValueError: if a shape or the share does not fit.
 
     Source: goal chaining of Chebotar et al. (2021).
     """
-    check_flat("reached", reached)
+    check_flat("reached", rho.reached)
     check_number("share", share, 0.0, 1.0)
-    if goals.ndim != 3 or goals.shape[:2] != reached.shape:
+    goals, size = rho.goals, rho.reached.shape[1]
+    if goals.ndim != 3 or goals.shape[:2] != rho.reached.shape:
         raise ValueError(
             f"goals have shape {tuple(goals.shape)}, expected"
-            f" {tuple(reached.shape)} and the size of a goal"
+            f" {tuple(rho.reached.shape)} and the size of a goal"
         )
-    size = reached.shape[1]
     kept = size - int(share * size) if size > 1 else 1
-    other, never = goals.roll(1, dims=1), torch.zeros_like(reached)
+    other = goals.roll(1, dims=1)
+    met = reaches(rho.next_achieved, other, rho.tolerance)
     return (
         torch.cat((goals[:, :kept], other[:, kept:]), dim=1),
-        torch.cat((reached[:, :kept], never[:, kept:]), dim=1),
+        torch.cat((rho.reached[:, :kept], met[:, kept:]), dim=1),
     )
 
 
@@ -235,7 +235,7 @@ def losses(
     Source: Chebotar et al. (2021); the numbered list of the chapter says
         what differs.
     """
-    goals, reached = chain_goals(rho.goals, rho.reached, config.chained)
+    goals, reached = chain_goals(rho, config.chained)
     following = value_policy(targets, rho.next_observations, goals)
     target = clipped_backup(reached, following, config.gamma)
     score, proposed = score_actions(config, networks["score"], rho, goals)
@@ -272,6 +272,17 @@ def init_networks(
     )
 
 
+RELEASED = {
+    "hidden": (256, 256, 256),
+    "initialiser": "xavier",
+    "learning_rate": 1e-3,
+    "batch_size": 512,
+    "gamma": 0.98,
+    "polyak": 0.0025,
+    "hindsight": 1.0,
+    "ahead": 0.0,
+    "cosine": False,
+}
 AM = Agent(
     name="am",
     config=ActionableConfig,
@@ -280,13 +291,5 @@ AM = Agent(
     cosine=("policy",),
     losses=losses,
     act=act,
-    paper={
-        "hidden": (256, 256, 256),
-        "initialiser": "xavier",
-        "learning_rate": 1e-3,
-        "gamma": 0.98,
-        "polyak": 0.0025,
-        "hindsight": 1.0,
-        "ahead": 0.0,
-    },
+    presets={"released": RELEASED},
 )

@@ -13,7 +13,7 @@ __all__ = [
     "init_networks",
     "losses",
     "watch_logits",
-    "PUBLISHED",
+    "RELEASED",
     "CRL",
 ]
 
@@ -231,18 +231,20 @@ def watch_logits(logits: Tensor) -> dict[str, Tensor]:
 
 
 # book/baselines/contrastive.md, section "The agent"
-PUBLISHED: dict = {
-    "hidden": (256, 256),
-    "batch_size": 256,
+RELEASED: dict = {
+    "hidden": (1024, 1024),
+    "batch_size": 1024,
     "initialiser": "xavier",
     "learning_rate": 3e-4,
     "hindsight": 1.0,
     "ahead": 0.0,
     "future": 0.99,
-    "representation": 64,
+    "representation": 16,
     "critics": 2,
     "bc": 0.05,
     "random_goals": 0.0,
+    "standardise": False,
+    "cosine": False,
 }
 CRL = Agent(
     name="crl",
@@ -252,5 +254,5 @@ CRL = Agent(
     cosine=("policy",),
     losses=losses,
     act=act,
-    paper=PUBLISHED,
+    presets={"released": RELEASED},
 )

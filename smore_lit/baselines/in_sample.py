@@ -21,6 +21,7 @@ __all__ = [
     "EqlConfig",
     "XqlConfig",
     "SLOW",
+    "STEADY",
     "SQL",
     "EQL",
     "XQL",
@@ -217,7 +218,9 @@ IQL = replace(
     config=IqlConfig,
     init=init_twins,
     losses=losses,
-    paper={**MAZES, "expectile": 0.9, "temperature": 10.0},
+    presets={
+        "released": {**MAZES, "expectile": 0.9, "temperature": 10.0},
+    },
 )
 
 
@@ -351,7 +354,7 @@ class EqlConfig(InSampleConfig):
 # book/baselines/in_sample.md, section "Three more agents"
 @dataclass(frozen=True)
 class XqlConfig(InSampleConfig):
-    """Hold the hyperparameters of XQL, those of its authors' mazes."""
+    """Hold the hyperparameters of XQL, usual ones of its authors' mazes."""
 
     scale: float = 0.6  # beta of the Gumbel law
     cap: float = 7.0  # largest exponent in the loss of V
@@ -370,6 +373,7 @@ class XqlConfig(InSampleConfig):
 
 
 SLOW = {**MAZES, "learning_rate": 2e-4}
-SQL = replace(IQL, name="sql", config=SqlConfig, paper=SLOW)
-EQL = replace(IQL, name="eql", config=EqlConfig, paper=SLOW)
-XQL = replace(IQL, name="xql", config=XqlConfig, paper=MAZES)
+STEADY = {**MAZES, "cosine": False}
+SQL = replace(IQL, name="sql", config=SqlConfig, presets={"released": SLOW})
+EQL = replace(IQL, name="eql", config=EqlConfig, presets={"released": SLOW})
+XQL = replace(IQL, name="xql", config=XqlConfig, presets={"released": STEADY})

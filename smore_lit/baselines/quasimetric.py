@@ -19,6 +19,7 @@ __all__ = [
     "measure",
     "LARGEST",
     "losses",
+    "OGBENCH",
     "QRL",
 ]
 
@@ -318,6 +319,23 @@ def losses(
 
 
 # book/baselines/quasimetric.md, section "The agent"
+OGBENCH = {
+    "hidden": (512, 512, 512),
+    "initialiser": "xavier",
+    "learning_rate": 3e-4,
+    "batch_size": 1024,
+    "hindsight": 1.0,
+    "ahead": 0.0,
+    "standardise": False,
+    "cosine": False,
+    "latent": 512,
+    "components": 64,
+    "epsilon": math.sqrt(0.05),
+    "offset": 500.0,
+    "width": 100.0,
+    "multiplier": 1.0,
+    "pace": 1.0,
+}
 QRL = Agent(
     name="qrl",
     config=QuasimetricConfig,
@@ -326,19 +344,5 @@ QRL = Agent(
     cosine=("policy",),
     losses=losses,
     act=act,
-    paper={
-        "hidden": (512, 512, 512),
-        "initialiser": "xavier",
-        "learning_rate": 3e-4,
-        "batch_size": 1024,
-        "hindsight": 1.0,
-        "ahead": 0.0,
-        "latent": 512,
-        "components": 64,
-        "epsilon": math.sqrt(0.05),
-        "offset": 500.0,
-        "width": 100.0,
-        "multiplier": 1.0,
-        "pace": 1.0,
-    },
+    presets={"released": OGBENCH},
 )

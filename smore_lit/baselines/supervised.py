@@ -16,7 +16,7 @@ __all__ = [
     "clone_losses",
     "init_policy",
     "make_clone",
-    "PUBLISHED",
+    "RELEASED",
     "BC",
     "GCSL",
     "GOAL_BC",
@@ -134,19 +134,20 @@ def init_policy(
 
 
 # book/baselines/supervised.md, section "One loss"
-def make_clone(name: str, config: type[CloneConfig], **paper) -> Agent:
+def make_clone(name: str, config: type[CloneConfig], **presets) -> Agent:
     """Return the agent that copies as `config` says."""
     parts = init_policy, (), ("policy",), clone_losses, act
-    return Agent(name, config, *parts, paper)
+    return Agent(name, config, *parts, presets)
 
 
-PUBLISHED: dict = {
+RELEASED: dict = {
     "loss": "square",
     "hidden": (256, 256, 256),
     "initialiser": "xavier",
     "learning_rate": 5e-4,
     "ahead": 0.0,
+    "cosine": False,
 }
-BC = make_clone("bc", BehaviourConfig, **PUBLISHED)
-GCSL = make_clone("gcsl", HindsightConfig, **PUBLISHED)
+BC = make_clone("bc", BehaviourConfig, released=RELEASED)
+GCSL = make_clone("gcsl", HindsightConfig, released=RELEASED)
 GOAL_BC = make_clone("goal-bc", GoalConfig)

@@ -20,8 +20,8 @@ __all__ = [
     "best_percent",
     "losses",
     "init_weighted",
-    "BENCHMARK_PAPER",
-    "ORIGINAL_PAPER",
+    "BENCHMARK_CODE",
+    "ORIGINAL_CODE",
     "WGCSL",
     "WGCSL_PLAIN",
 ]
@@ -62,6 +62,7 @@ class WeightedConfig(AgentConfig):
         ValueError: an unknown form, or a number out of its range.
     """
 
+    cosine: bool = False  # the policy's learning rate stays
     form: str = "original"  # of reward, clip and advantage; see FORMS
     best: bool = True  # weigh advantages below a percentile down
     rise: float = 0.15  # percent that the percentile gains per update
@@ -330,7 +331,8 @@ def init_weighted(
     return nn.ModuleDict(networks)
 
 
-BENCHMARK_PAPER = {
+# book/baselines/weighted.md, section "All losses"
+BENCHMARK_CODE = {
     "gamma": 0.98,
     "batch_size": 512,
     "hidden": (256, 256, 256),
@@ -340,7 +342,7 @@ BENCHMARK_PAPER = {
     "hindsight": 1.0,
     "ahead": 0.0,
 }
-ORIGINAL_PAPER = BENCHMARK_PAPER | {
+ORIGINAL_CODE = BENCHMARK_CODE | {
     "polyak": 0.005,
     "hindsight": 0.8,
     "rise": 0.01,
@@ -350,11 +352,14 @@ WGCSL = Agent(
     config=WeightedConfig,
     init=init_weighted,
     targets=("score", "policy"),
-    cosine=(),
+    cosine=("policy",),
     losses=losses,
     act=act,
-    paper=ORIGINAL_PAPER,
+    presets={"released": ORIGINAL_CODE},
 )
 WGCSL_PLAIN = replace(
-    WGCSL, name="wgcsl-plain", config=PlainConfig, paper=BENCHMARK_PAPER
+    WGCSL,
+    name="wgcsl-plain",
+    config=PlainConfig,
+    presets={"released": BENCHMARK_CODE},
 )

@@ -10,12 +10,14 @@ __all__ = [
     "SHARD",
     "HALVES",
     "ARRAYS",
-    "as_task",
     "count_episodes",
     "count_halves",
+    "as_percent",
     "behaviour_policy",
     "episode_seeds",
     "collect",
+    "as_factory",
+    "record",
     "pack",
     "write_file",
     "TEMPORARY",
@@ -26,6 +28,7 @@ __all__ = [
     "SIMULATORS",
     "simulators",
     "half_recipe",
+    "LEDGER",
     "open_ledger",
     "shard_ranges",
     "shard_name",
@@ -53,7 +56,10 @@ __all__ = [
     "FILE",
     "LARGEST",
     "check_entry",
+    "task_of",
+    "MANIFEST",
     "check_manifest",
+    "find_manifest",
     "dataset_info",
     "read_dataset",
     "load_dataset",
@@ -66,6 +72,7 @@ import contextlib
 import hashlib
 import importlib.metadata
 import importlib.resources
+import inspect
 import io
 import json
 import math
@@ -75,6 +82,7 @@ import re
 import time
 import zipfile
 import zlib
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -83,9 +91,16 @@ import numpy as np
 
 import smore_lit
 from smore_lit.benchmark.experts import Noisy, expert, random_policy
-from smore_lit.benchmark.tasks import Task, load_task
-from smore_lit.learning.files import write_atomic
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.benchmark.tasks import NOISE_MARK, TASKS, Task, load_task
+from smore_lit.learning.files import (
+    as_number,
+    as_path,
+    as_whole,
+    claim_folder,
+    read_json,
+    write_atomic,
+)
+from smore_lit.learning.rollouts import Rollouts, check_workers, play
 
 
 # book/benchmark/datasets.md, section "Mix two halves"
@@ -93,11 +108,6 @@ SIZES = {"tiny": 200}  # episodes; of other sizes each task has its own
 SHARD = {"paper": 100, "cpu": 100, "tiny": 20}  # episodes per file
 HALVES = ("expert", "random")
 ARRAYS = ("observations", "actions", "achieved_goals", "desired_goals")
-
-
-def as_task(task: Task | str) -> Task:
-    """Return `task` itself, or the task of that name."""
-    return load_task(task) if isinstance(task, str) else task
 
 
 def count_episodes(task: Task, size: str) -> int:
@@ -124,12 +134,26 @@ def count_halves(
     Source: the loader of Sikchi et al. 2024.
     """
     total = count_episodes(task, size)
-    if not 0 <= expert_percent <= 100:
-        raise ValueError(
-            f"expert percent must be from 0 to 100, got {expert_percent}"
-        )
-    experts = math.floor(Fraction(str(expert_percent)) / 100 * total)
+    share = Fraction(as_percent(expert_percent)) / 100
+    experts = math.floor(share * total)
     return {"expert": experts, "random": total - experts}
+
+
+def as_percent(expert_percent: float) -> str:
+    """Return a percentage as the decimal that one would write, such as 2.5.
+
+    Raises:
+        ValueError: no number from 0 to 100.
+    """
+    try:
+        number = as_number("expert percent", expert_percent)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise ValueError(
+            f"expert percent must be from 0 to 100, got {expert_percent!r:.40}"
+        )
+    return format(Decimal(str(number)).normalize(), "f")
 
 
 # book/benchmark/datasets.md, section "Four integers decide an episode"
@@ -159,16 +183,79 @@ def episode_seeds(seed: int, task: Task, half: str, index: int):
 
 
 def collect(pool: Rollouts, task: Task, half: str, seed: int, episodes):
-    """Play the episodes with these indices; return the four arrays."""
+    """Play the episodes with these indices; return what `play` returns."""
     pairs = [episode_seeds(seed, task, half, i) for i in episodes]
     return pool.perform(behaviour_policy(task, half), pairs, task.horizon)
+
+
+# book/benchmark/datasets.md, section "Record any policy"
+def as_factory(task: Task, policy) -> Callable:
+    """Return (generator) -> act for any policy that `record` takes."""
+    if policy is None:
+        return random_policy(task)
+    if hasattr(policy, "one"):  # a trained one: its first seed acts
+        policy = policy.one()
+    try:
+        needed = [
+            p
+            for p in inspect.signature(policy).parameters.values()
+            if p.default is p.empty and p.kind < p.VAR_POSITIONAL
+        ]
+    except (TypeError, ValueError):  # built in, without a signature
+        needed = ()
+    return policy if len(needed) == 1 else lambda generator: policy
+
+
+# book/benchmark/datasets.md, section "Record any policy"
+def record(
+    task: Task | str,
+    policy=None,
+    episodes: int = 200,
+    seed: int = 0,
+    workers: int = 0,
+) -> dict[str, np.ndarray]:
+    """Record episodes of a policy, for `as_trajectories(**recorded)`.
+
+    Args:
+        task: a task or its name.
+        policy: act(observation (O,), goal (G,)) -> action (A,) in [-1, 1];
+            or (numpy Generator) -> act, called once per episode; or a
+            trained policy; None draws actions uniformly.
+        episodes: how many.
+        seed: decides every episode.
+        workers: processes that simulate; 0 uses this one. No effect on data.
+
+    Returns:
+        observations (E, T+1, O), actions (E, T, A),
+        achieved_goals (E, T+1, G), desired_goals (E, G), float32, and
+        lengths (E,), below T where the environment ended an episode.
+
+    Raises:
+        ValueError: bad counts, or actions that are not in [-1, 1].
+    """
+    task = load_task(task)
+    episodes, seed = as_whole("episodes", episodes, 1), as_whole("seed", seed)
+    make, rounds = as_factory(task, policy), []
+    with Rollouts(task.make, min(episodes, 20), workers) as pool:
+        for first in range(0, episodes, pool.slots):
+            block = range(first, min(first + pool.slots, episodes))
+            pairs = [episode_seeds(seed, task, "recorded", i) for i in block]
+            acts = [make(generator) for _, generator in pairs]
+            seeds = [world for world, _ in pairs]
+            rounds.append(play(pool, acts, seeds, task.horizon))
+            if np.abs(rounds[-1]["actions"]).max() > 1:
+                raise ValueError("the policy leaves [-1, 1]: clip its actions")
+    return {k: np.concatenate([r[k] for r in rounds]) for k in rounds[0]}
 
 
 # book/benchmark/datasets.md, section "Files that are whole or absent"
 def pack(arrays: dict[str, np.ndarray]) -> bytes:
     """Return `arrays` as the bytes of an uncompressed npz file."""
-    buffer = io.BytesIO()
-    np.savez(buffer, **{key: arrays[key] for key in ARRAYS})
+    buffer, names = io.BytesIO(), list(ARRAYS)
+    steps = arrays["actions"].shape[1]
+    if np.any(arrays.get("lengths", steps) != steps):
+        names.append("lengths")
+    np.savez(buffer, **{key: arrays[key] for key in names})
     return buffer.getvalue()
 
 
@@ -231,6 +318,8 @@ SIMULATORS = {  # what a world of our own stands on, by its module
 
 def simulators(task: Task) -> dict[str, str]:
     """Return the packages that decide the physics of `task`, by a name."""
+    if task.base not in TASKS:
+        return {"gymnasium": "gymnasium"}
     if task.entry_point is None:
         return {"mujoco": "mujoco", "robotics": "gymnasium-robotics"}
     module = task.entry_point.partition(":")[0]
@@ -248,12 +337,20 @@ def half_recipe(task: Task, half: str, seed: int) -> dict:
     }
     if task.action_noise:
         recipe["action_noise"] = task.action_noise
+    if task.env_kwargs:
+        recipe["env_kwargs"] = repr(sorted(task.env_kwargs.items()))
     for name, package in simulators(task).items():
         recipe[name] = version_of(package)
     return recipe
 
 
 # book/benchmark/datasets.md, section "A ledger per half"
+LEDGER = {
+    "recipe": {...: (str, int, float)},
+    "sha256": {...: str},
+}
+
+
 def open_ledger(folder: Path, recipe: dict) -> dict:
     """Return the ledger of a half, new if there is none.
 
@@ -263,16 +360,13 @@ def open_ledger(folder: Path, recipe: dict) -> dict:
     path = folder / "ledger.json"
     if not path.exists():
         return {"recipe": recipe, "sha256": {}}
-    try:
-        ledger = json.loads(path.read_bytes())
-        theirs, _ = dict(ledger["recipe"]), dict(ledger["sha256"])
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{path} is damaged: delete {folder}") from None
+    ledger = read_json(path, LEDGER, f"delete {folder}")
     for key, value in recipe.items():
-        if theirs.get(key) != value:
+        theirs = ledger["recipe"].get(key)
+        if theirs != value:
             raise ValueError(
                 f"{folder} holds episodes made with {key} "
-                f"{theirs.get(key)}, not {value}: choose another --root"
+                f"{theirs}, not {value}: choose another --root"
             )
     return ledger
 
@@ -307,7 +401,7 @@ def make_shard(pool, folder, ledger, task, episodes, advance) -> None:
         rounds.append(collect(pool, task, half, seed, block))
         advance(len(block))
     data = pack(
-        {key: np.concatenate([r[key] for r in rounds]) for key in ARRAYS}
+        {key: np.concatenate([r[key] for r in rounds]) for key in rounds[0]}
     )
     write_file(folder / shard_name(episodes), data)
     ledger["sha256"][shard_name(episodes)] = digest(data)
@@ -334,6 +428,8 @@ def score(task: Task, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
     rewards = task.reward(arrays["achieved_goals"], goals)
     rewards = rewards[:, : task.horizon - 1]
     steps = np.arange(rewards.shape[1])
+    if "lengths" in arrays:
+        rewards = rewards * (steps <= arrays["lengths"][:, None])
     sums = [(rewards * g**steps).sum(1) for g in (1.0, 0.98, 0.99)]
     return [*sums, rewards[:, -1]]
 
@@ -361,14 +457,15 @@ def average(scores: list[list[np.ndarray]]) -> list[float]:
 # book/benchmark/datasets.md, section "The manifest"
 def data_root(root=None) -> Path:
     """Return where data live: `root`, else $SMORE_LIT_DATA, else ./data."""
-    return Path(root or os.environ.get("SMORE_LIT_DATA") or "data")
+    return as_path(root or os.environ.get("SMORE_LIT_DATA") or "data")
 
 
 def manifest_path(task, size, expert_percent, root=None) -> Path:
     """Return the path of a mixture's manifest; it need not exist."""
-    count_halves(as_task(task), size, expert_percent)
-    percent = format(Decimal(str(expert_percent)).normalize(), "f")
-    return data_root(root) / as_task(task).name / f"{size}-{percent}.json"
+    task = load_task(task)
+    count_episodes(task, size)
+    folder = data_root(root) / re.sub(r"[^\w.=-]", "_", task.name)
+    return folder / f"{size}-{as_percent(expert_percent)}.json"
 
 
 def versions(task: Task | None) -> dict[str, str]:
@@ -432,10 +529,9 @@ def make_dataset(
         OSError: a file cannot be written; finished shards are kept.
         RuntimeError: a worker process failed.
     """
-    task = as_task(task)
+    seed, workers = as_whole("seed", seed), check_workers(workers)
+    task = load_task(task)
     path = manifest_path(task, size, expert_percent, root)
-    if seed < 0 or workers < 0:
-        raise ValueError("seed and workers must not be negative")
     counts = count_halves(task, size, expert_percent)
     ledgers = fill_halves(
         task, path.parent, counts, size, seed, workers, progress
@@ -443,7 +539,7 @@ def make_dataset(
     shards = list_shards(path.parent, counts, SHARD[size], ledgers)
     manifest = {
         "size": size,
-        "expert_percent": float(expert_percent),
+        "expert_percent": as_number("expert percent", expert_percent),
         "seed": seed,
         "versions": versions(task),
     }
@@ -459,7 +555,7 @@ def fill_halves(task, folder, counts, size, seed, workers, progress):
 
     ledgers, missing = {}, []
     sweep(folder)
-    for half in HALVES:
+    for half in filter(counts.get, HALVES):
         recipe = half_recipe(task, half, seed)
         ledgers[half] = open_ledger(folder / half, recipe)
         for episodes in shard_ranges(counts[half], SHARD[size]):
@@ -467,6 +563,8 @@ def fill_halves(task, folder, counts, size, seed, workers, progress):
                 missing.append((half, episodes))
     if not missing:
         return ledgers
+    for half in dict(missing):
+        claim_folder(folder / half)
     slots = max(workers, 20)
     total = sum(len(episodes) for _, episodes in missing)
     bar = tqdm(
@@ -511,9 +609,9 @@ def shard_shapes(task: Task, episodes: int, steps: int) -> dict[str, tuple]:
     }
 
 
-def read_array(file: zipfile.ZipFile, name: str, shape: tuple):
-    """Return one float32 array of `shape`, refusing anything else."""
-    size = math.prod(shape) * 4
+def read_array(file: zipfile.ZipFile, name: str, shape: tuple, kind="<f4"):
+    """Return one array of `shape` and `kind`, refusing anything else."""
+    size = math.prod(shape) * np.dtype(kind).itemsize
     if file.getinfo(name).file_size > size + 1024:
         raise ValueError(f"{name} declares more bytes than {shape} needs")
     with file.open(name) as member:
@@ -522,13 +620,14 @@ def read_array(file: zipfile.ZipFile, name: str, shape: tuple):
     if np.lib.format.read_magic(stream) != (1, 0):
         raise ValueError(f"{name} has an unknown npy version")
     header = np.lib.format.read_array_header_1_0(stream)
-    if header != (shape, False, np.dtype("<f4")):
+    if header != (shape, False, np.dtype(kind)):
         raise ValueError(
-            f"{name} is {header[2]} {header[0]}, expected float32 {shape}"
+            f"{name} is {header[2]} {header[0]}, expected"
+            f" {np.dtype(kind).name} {shape}"
         )
     if len(data) - stream.tell() != size:
         raise ValueError(f"{name} is truncated")
-    array = np.frombuffer(data, "<f4", offset=stream.tell())
+    array = np.frombuffer(data, kind, offset=stream.tell())
     return array.reshape(shape).copy()
 
 
@@ -538,8 +637,16 @@ def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds NaN or infinity")
-    if np.abs(arrays["actions"]).max() > 1:
-        raise ValueError("actions leave [-1, 1]")
+    if np.abs(arrays["actions"]).max() > 1:  # by rounding, or too far
+        from smore_lit.learning.trajectories import scale_actions
+
+        arrays["actions"] = scale_actions(arrays["actions"])
+    steps = arrays["actions"].shape[1]
+    lengths = arrays.get("lengths", np.array([steps]))
+    if lengths.min() < 1 or lengths.max() > steps:
+        raise ValueError(f"lengths leave 1 to {steps}")
+    if task.goal_index is None:
+        return
     achieved = task.phi(arrays["observations"])
     if not np.array_equal(achieved, arrays["achieved_goals"]):
         raise ValueError("achieved_goals are not phi(observations)")
@@ -547,16 +654,20 @@ def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
 def parse_shard(data: bytes, task: Task, episodes: int, steps: int) -> dict:
-    """Return the four arrays in the bytes of a shard, fully checked."""
+    """Return the arrays in the bytes of a shard, fully checked."""
     shapes = shard_shapes(task, episodes, steps)
     with zipfile.ZipFile(io.BytesIO(data)) as file:
-        names = sorted(file.namelist())
-        if names != sorted(f"{name}.npy" for name in ARRAYS):
-            raise ValueError(f"holds {', '.join(names)[:80]}, not 4 arrays")
+        names = set(file.namelist()) - {"lengths.npy"}
+        if sorted(names) != sorted(f"{name}.npy" for name in ARRAYS):
+            names = ", ".join(sorted(names))[:80]
+            raise ValueError(f"holds {names}, not 4 arrays")
         arrays = {
             name: read_array(file, f"{name}.npy", shapes[name])
             for name in ARRAYS
         }
+        if "lengths.npy" in file.namelist():
+            lengths = read_array(file, "lengths.npy", (episodes,), "<i8")
+            arrays["lengths"] = lengths
     check_values(task, arrays)
     return arrays
 
@@ -589,12 +700,16 @@ def read_shards(task: Task, folder: Path, manifest: dict) -> dict:
         name: np.empty(shape, np.float32)
         for name, shape in shard_shapes(task, total, steps).items()
     }
+    lengths = np.full(total, steps)
     first = 0
     for entry in manifest["shards"]:
         part = read_shard(task, folder / entry["file"], entry, steps)
         for name, rows in part.items():
-            arrays[name][first : first + entry["used"]] = rows
+            place = lengths if name == "lengths" else arrays[name]
+            place[first : first + entry["used"]] = rows
         first += entry["used"]
+    if (lengths != steps).any():
+        arrays["lengths"] = lengths
     return arrays
 
 
@@ -603,16 +718,14 @@ FILE = re.compile(r"(expert|random|imported)/episodes-\d{6}-\d{6}\.npz")
 LARGEST = 2**26  # bytes of a shard
 
 
-def check_entry(entry: dict, folder: Path, task: Task, steps: int) -> None:
-    """Raise ValueError unless `entry` can describe a shard in `folder`."""
+def check_entry(entry: dict, task: Task, steps: int) -> None:
+    """Raise ValueError unless `entry` can describe a shard."""
     file, half = entry["file"], entry["half"]
     if not FILE.fullmatch(file) or not file.startswith(f"{half}/"):
         raise ValueError(f"names a file that is no shard: {file!r:.80}")
-    if not (folder / file).resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"names a file outside its folder: {file!r:.80}")
     for key in ("episodes", "used", "bytes"):
-        if type(entry[key]) is not int or entry[key] < 1:
-            raise ValueError(f"{file}: {key} must be a positive integer")
+        if entry[key] < 1:
+            raise ValueError(f"{file}: {key} must be 1 or more")
     if entry["used"] > entry["episodes"]:
         raise ValueError(f"{file}: uses more episodes than it holds")
     shapes = shard_shapes(task, entry["episodes"], steps).values()
@@ -625,52 +738,133 @@ def check_entry(entry: dict, folder: Path, task: Task, steps: int) -> None:
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
-def check_manifest(manifest: dict, folder: Path) -> None:
-    """Raise ValueError, KeyError or TypeError unless it can be a manifest."""
+def task_of(manifest: dict, task: Task | str | None = None) -> Task:
+    """Return the task whose data a manifest lists.
+
+    Args:
+        manifest: what a file says.
+        task: whose data they are expected to be, with or without noise.
+
+    Raises:
+        ValueError: they are of another task, or of one in a module that
+            nobody but the file has named.
+    """
+    name = manifest["task"]
+    base = name.partition(NOISE_MARK)[0]
+    if task is not None:
+        task = load_task(task)
+        if base != task.base:
+            raise ValueError(f"holds data of {name!r:.80}, not {task.name}")
+        if base not in TASKS:
+            return task
+    if ":" in base:
+        raise ValueError(
+            f"holds data of a task of your own: say --task {name:.80}"
+        )
+    return load_task(name)
+
+
+# book/benchmark/datasets.md, section "Load it without trusting it"
+MANIFEST = {
+    "format": object,
+    "task": str,
+    "episodes": {...: int},
+    "horizon": int,
+    "shards": [
+        {
+            "file": str,
+            "half": str,
+            "episodes": int,
+            "used": int,
+            "bytes": int,
+            "sha256": str,
+        }
+    ],
+    "behaviour": {"names": [str], ...: [float]},
+    "published": {...: [float]},
+    "versions": {...: str},
+    "seed": (int, None),
+}
+
+
+def check_manifest(manifest: dict, task: Task) -> None:
+    """Raise ValueError unless these values can be those of a manifest."""
     if manifest["format"] != 1:
         raise ValueError(f"has the unknown format {manifest['format']!r:.40}")
-    task = load_task(manifest["task"])
     steps = manifest["horizon"]
-    if type(steps) is not int or not 1 <= steps <= 10_000:
+    if not 1 <= steps <= 10_000:
         raise ValueError(f"has the impossible horizon {steps!r:.40}")
+    names = manifest["behaviour"]["names"]
+    for table in (manifest["behaviour"], manifest["published"]):
+        if any(len(numbers) != len(names) for numbers in table.values()):
+            raise ValueError(f"has not {len(names)} numbers for each half")
     used = dict.fromkeys(manifest["episodes"], 0)
     for entry in manifest["shards"]:
-        check_entry(entry, folder, task, steps)
-        used[entry["half"]] += entry["used"]
+        check_entry(entry, task, steps)
+        used[entry["half"]] = used.get(entry["half"], 0) + entry["used"]
     if used != manifest["episodes"] or not sum(used.values()):
         raise ValueError(f"promises other episodes than it lists: {used}")
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
-def dataset_info(manifest_path) -> dict:
+def find_manifest(place) -> Path:
+    """Return the manifest at a path, or the only one of a folder.
+
+    Raises:
+        ValueError: a folder without a manifest, or with several.
+    """
+    path = as_path(place)
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("*.json"))
+    if len(found) != 1:
+        names = ", ".join(each.name for each in found)
+        raise ValueError(f"{path} holds {names or 'no manifest'}: name one")
+    return found[0]
+
+
+def dataset_info(manifest_path, task: Task | str | None = None) -> dict:
     """Return the checked contents of a manifest; reads no shard.
+
+    Args:
+        manifest_path: of the manifest.
+        task: whose data they are; needed for a task of your own.
 
     Raises:
         ValueError: one line naming the file and what is wrong with it.
     """
-    path = Path(manifest_path)
+    path = find_manifest(manifest_path)
     try:
-        with open(path, "rb") as file:
-            data = file.read(2**20 + 1)
-        if len(data) > 2**20:
-            raise ValueError("is too large for a manifest")
-        manifest = json.loads(data)
-        check_manifest(manifest, path.parent)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: is no manifest ({error})") from None
-    except (ValueError, OSError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"{path}: {' '.join(str(reason).split())}") from None
+        manifest = read_json(path, MANIFEST, "make the dataset again")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    try:
+        task = task_of(manifest, task)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    try:
+        check_manifest(manifest, task)
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: {reason}: make it again") from None
     return manifest
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
-def read_dataset(manifest_path) -> dict[str, np.ndarray]:
-    """Return the mixture that a manifest describes; see `load_dataset`."""
-    manifest = dataset_info(manifest_path)
-    task = load_task(manifest["task"])
-    folder = Path(manifest_path).parent
-    return read_shards(task, folder, manifest)
+def read_dataset(
+    manifest_path, task: Task | str | None = None
+) -> dict[str, np.ndarray]:
+    """Return the mixture that a manifest, or its folder, describes.
+
+    See `load_dataset` for what is returned and raised.
+
+    Args:
+        manifest_path: of the manifest, or of its folder.
+        task: see `dataset_info`.
+    """
+    path = find_manifest(manifest_path)
+    manifest = dataset_info(path, task)
+    return read_shards(task_of(manifest, task), path.parent, manifest)
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"
@@ -690,20 +884,21 @@ def load_dataset(
 
     Returns:
         observations (E, T+1, O), actions (E, T, A),
-        achieved_goals (E, T+1, G), desired_goals (E, G), float32; expert
-        episodes come first.
+        achieved_goals (E, T+1, G), desired_goals (E, G), float32; lengths
+        (E,) if an episode ended early; expert episodes come first.
 
     Raises:
         ValueError: it does not exist, or anything in it is wrong.
     """
-    task = as_task(task)
+    task = load_task(task)
     path = manifest_path(task, size, expert_percent, root)
     if not path.exists():
         raise ValueError(
             f"no dataset {path}: make it with `smore-lit data make "
-            f"{task.name} --size {size} --expert-percent {expert_percent:g}`"
+            f"{task.name} --size {size} --expert-percent"
+            f" {as_percent(expert_percent)}`"
         )
-    return read_dataset(path)
+    return read_dataset(path, task)
 
 
 # book/benchmark/datasets.md, section "Load it without trusting it"

@@ -85,7 +85,8 @@ def expert(task: Task) -> Callable:
     """
     if task.base not in EXPERTS:
         raise ValueError(
-            f"no expert for {task.name}; known: {', '.join(EXPERTS)}"
+            f"no expert for {task.name}; known: {', '.join(EXPERTS)};"
+            " random data need none: expert_percent=0 (--expert-percent 0)"
         )
     policy = EXPERTS[task.base]
     if isinstance(policy, str):

@@ -6,7 +6,10 @@ leave the programs alone.
 """
 
 __all__ = [
+    "Recording",
     "as_episodes",
+    "REPLACE",
+    "choose_goals",
     "single",
     "check_sizes",
     "cut",
@@ -29,11 +32,14 @@ __all__ = [
     "is_shape",
     "read_pickle",
     "read_buffer",
+    "check_achieved",
     "FILTERS",
     "walk",
+    "holds",
     "find_table",
     "Tables",
     "open_tables",
+    "read_goals",
     "read_d4rl",
     "cut_flat",
     "read_member",
@@ -49,6 +55,7 @@ __all__ = [
     "changed_environment",
     "adopt",
     "READERS",
+    "read_named",
     "read_foreign",
     "mix",
     "fingerprint",
@@ -75,49 +82,101 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from smore_lit.benchmark import datasets
 from smore_lit.benchmark.tasks import Task, load_task
+from smore_lit.learning.files import (
+    as_path,
+    as_plain,
+    as_whole,
+    claim_folder,
+)
+from smore_lit.learning.trajectories import ROUNDING, as_array
 
 
 # book/benchmark/foreign.md, section "One layout for all"
-def as_episodes(task: Task, observations, actions, goals=None, clip=False):
+class Recording(NamedTuple):
+    """Hold episodes of equal length as a file has them."""
+
+    observations: np.ndarray  # (E, T+1, O)
+    actions: np.ndarray  # (E, T, A)
+    goals: np.ndarray | None = None  # asked for, by state, (E, T+1, G)
+    name: str = "reached"  # what the file calls the goals
+
+
+# book/benchmark/foreign.md, section "One layout for all"
+def as_episodes(task: Task, recording: Recording, goal=None, clip=False):
     """Return the four arrays of some episodes, checked against `task`.
 
     Args:
         task: gives the sizes and the goal map.
-        observations: (E, T+1, O).
-        actions: (E, T, A).
-        goals: (E, G), or one (G,) for all; None takes the last phi(s).
+        recording: the episodes.
+        goal: see `choose_goals`.
         clip: whether actions outside [-1, 1] are clipped or refused.
 
     Raises:
         ValueError: one line that says what does not fit.
     """
-    arrays = {"observations": single(observations), "actions": single(actions)}
-    check_sizes(task, *arrays.values())
-    if clip:
-        arrays["actions"] = arrays["actions"].clip(-1, 1)
-    largest = np.abs(arrays["actions"]).max()
-    if largest > 1:
+    states, actions = map(single, recording[:2])
+    check_sizes(task, states, actions)
+    largest = np.abs(actions).max()
+    if largest > 1 + ROUNDING and not clip:
         raise ValueError(
-            f"actions reach {largest:.4g}, beyond 1: clip=True (--clip) clips"
+            f"actions reach {largest:.8g}, beyond 1: clip=True (--clip) clips"
         )
-    arrays["achieved_goals"] = task.phi(arrays["observations"])
+    arrays = {
+        "observations": states,
+        "actions": actions.clip(-1, 1),
+        "achieved_goals": task.phi(states),
+    }
     last = arrays["achieved_goals"][:, -1]
+    goals = choose_goals(task, recording, goal)
     goals = last if goals is None else single(goals)
-    if goals.shape not in ((task.goal_size,), last.shape):
-        raise ValueError(f"goals are {goals.shape}, expected {last.shape}")
     arrays["desired_goals"] = np.broadcast_to(goals, last.shape).copy()
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise ValueError(f"{name} hold NaN, infinity or too large numbers")
     return arrays
+
+
+# book/benchmark/foreign.md, section "One layout for all"
+REPLACE = 'goal=... (--goal X,Y,...) or goal="reached" replaces them'
+
+
+def choose_goals(task: Task, recording: Recording, goal=None):
+    """Return desired goals (G,) or (E, G), or None for those reached.
+
+    Args:
+        task: gives the size.
+        recording: whose goals are taken if `goal` is None.
+        goal: numbers (G,) for all episodes, or "reached".
+
+    Raises:
+        ValueError: goals of another size, or that change within an episode.
+    """
+    if isinstance(goal, str) and goal == "reached":
+        return None
+    if goal is not None:
+        goal, due = np.atleast_1d(as_array("goal", goal)), (task.goal_size,)
+        if goal.shape != due:
+            raise ValueError(f"goals are {goal.shape}, expected {due}")
+        return goal
+    goals, name = recording.goals, recording.name
+    if goals is None:
+        return None
+    if goals.shape[2:] != (task.goal_size,):
+        size = goals.shape[2:]
+        raise ValueError(f"{name} have size {size}: {REPLACE}")
+    if (goals != goals[:, :1]).any():
+        if not np.isfinite(goals).all():
+            raise ValueError(f"{name} hold NaN or infinity: {REPLACE}")
+        raise ValueError(f"{name} changes within an episode: {REPLACE}")
+    return goals[:, 0]
 
 
 # book/benchmark/foreign.md, section "One layout for all"
@@ -453,37 +512,43 @@ def read_pickle(path) -> dict[str, np.ndarray]:
 
 
 # book/benchmark/foreign.md, section "A pickle is a program"
-def read_buffer(path, task: Task, steps=None, goal=None, clip=False) -> dict:
-    """Return the episodes of a `buffer.pkl` of WGCSL or GoFAR.
+def read_buffer(path, task: Task, steps=None, own=True) -> Recording:
+    """Read the episodes of a `buffer.pkl` of WGCSL or GoFAR.
 
     Args:
         path: of the file; T = 49 as published, or any other.
-        task, goal, clip: see `read_foreign`; a goal replaces the stored.
+        task: gives the sizes and the goal map.
         steps: must be None or T.
+        own: whether to read the goals of the file.
 
     Source: the replay buffers of Yang et al. 2022 and Ma et al. 2022.
     """
     with refusing(path):
-        arrays = read_pickle(path)
-        lacking = [k for k in ("o", "ag", "g", "u") if k not in arrays]
-        if lacking or any(arrays[k].ndim != 3 for k in ("o", "ag", "g", "u")):
+        arrays, needed = read_pickle(path), ["o", "ag", "u", "g"][: 3 + own]
+        if any(k not in arrays or arrays[k].ndim != 3 for k in needed):
             names = ", ".join(arrays)[:80]
             raise ValueError(f"holds {names or 'nothing'}; not o, ag, g and u")
         check_sizes(task, arrays["o"], arrays["u"])
-        goals = arrays["g"]
-        if goals.shape != (*arrays["u"].shape[:2], task.goal_size):
+        count = arrays["u"].shape[1]
+        if steps not in (None, count):
+            raise ValueError(f"has {count} steps, not {steps}")
+        check_achieved(task, arrays["o"], arrays["ag"], "ag")
+        goals = arrays["g"] if own else None
+        if own and goals.shape[:2] != arrays["u"].shape[:2]:
             raise ValueError(f"g is {goals.shape}, not one goal per action")
-        if steps not in (None, goals.shape[1]):
-            raise ValueError(f"has {goals.shape[1]} steps, not {steps}")
-        if (goals != goals[:, :1]).any():
-            raise ValueError("g changes within an episode")
-        achieved = task.phi(arrays["o"])
-        if achieved.shape != arrays["ag"].shape or not np.allclose(
-            achieved, arrays["ag"], rtol=0, atol=1e-5
-        ):
-            raise ValueError("ag is not the achieved goal of o")
-        goals = goals[:, 0] if goal is None else goal
-        return as_episodes(task, arrays["o"], arrays["u"], goals, clip)
+        return Recording(arrays["o"], arrays["u"], goals, "g")
+
+
+def check_achieved(task: Task, observations, achieved, name: str) -> None:
+    """Raise ValueError unless `achieved` are the goals of the states."""
+    goals = task.phi(observations)
+    if achieved.shape != goals.shape or not np.allclose(
+        achieved, goals, rtol=0, atol=1e-5
+    ):
+        raise ValueError(
+            f"{name} is not phi(observation) of {task.name}: name the task"
+            " that the file was recorded in"
+        )
 
 
 # book/benchmark/foreign.md, section "HDF5: tables behind doors"
@@ -507,6 +572,19 @@ def walk(group, name: str):
             raise ValueError(f"{name} is a link to somewhere else")
         group = group[part]
     return group
+
+
+def holds(group, name: str) -> bool:
+    """Return whether something is called `name`, wherever it may lie."""
+    h5py, link = need("h5py"), None
+    for part in name.split("/"):
+        if not isinstance(group, h5py.Group):
+            return False
+        link = group.get(part, getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            break
+        group = group[part]
+    return link is not None
 
 
 def find_table(group, name: str):
@@ -566,13 +644,24 @@ def open_tables(path) -> Iterator[Tables]:
             yield Tables(file)
 
 
+def read_goals(tables: Tables, names, task: Task) -> tuple:
+    """Return the first table (N, G) of these names and its name, or none."""
+    for name in names:
+        if holds(tables.file, name):
+            try:
+                return tables.read(name, task.goal_size), name
+            except ValueError as error:
+                raise ValueError(f"{error}: {REPLACE}") from None
+    return None, "reached"
+
+
 # book/benchmark/foreign.md, section "HDF5: tables behind doors"
-def read_d4rl(path, task: Task, steps=None, goal=None, clip=False) -> dict:
-    """Return the episodes of a D4RL file with timeouts (v1 and later).
+def read_d4rl(path, task: Task, steps=None, own=True) -> Recording:
+    """Read the episodes of a D4RL file with timeouts (v1 and later).
 
     Args:
         path: of the HDF5 file.
-        task, steps, goal, clip: see `read_foreign`.
+        task, steps, own: see `read_foreign` and `read_buffer`.
 
     Source: Fu et al. 2020.
     """
@@ -580,19 +669,24 @@ def read_d4rl(path, task: Task, steps=None, goal=None, clip=False) -> dict:
         observations = tables.read("observations", task.observation_size)
         actions = tables.read("actions", task.action_size)
         ends = tables.read("terminals") | tables.read("timeouts")
-        return cut_flat(task, observations, actions, ends, steps, goal, clip)
+        named = read_goals(tables, ("infos/goal",) if own else (), task)
+        return cut_flat(observations, actions, ends, steps, *named)
 
 
-def cut_flat(task, observations, actions, ends, steps, goal, clip) -> dict:
-    """Return the four arrays of flat tables with one row per state."""
-    if not len(observations) == len(actions) == len(ends) or not len(ends):
-        raise ValueError(
-            f"{len(observations)} states, {len(actions)} actions and"
-            f" {len(ends)} ends are no flat tables"
-        )
+def cut_flat(
+    observations, actions, ends, steps=None, goals=None, name="reached"
+) -> Recording:
+    """Cut flat tables with one row per state into episodes."""
+    tables = [observations, actions, ends]
+    tables += [] if goals is None else [goals]
+    if len(set(map(len, tables))) > 1 or not len(ends):
+        counts = ", ".join(str(len(table)) for table in tables)
+        raise ValueError(f"{counts} rows of states, actions, ends (and goals)"
+                         " are no flat tables")
     rows = cut(ends, steps)
+    goals = None if goals is None else goals[rows]
     pair = observations[rows], actions[rows[:, :-1]]
-    return as_episodes(task, *pair, goal, clip)
+    return Recording(*pair, goals, name)
 
 
 # book/benchmark/foreign.md, section "OGBench"
@@ -623,12 +717,13 @@ def read_member(file: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 # book/benchmark/foreign.md, section "OGBench"
-def read_ogbench(path, task: Task, steps=None, goal=None, clip=False) -> dict:
-    """Return the episodes of an OGBench file of states.
+def read_ogbench(path, task: Task, steps=None, own=True) -> Recording:
+    """Read the episodes of an OGBench file of states.
 
     Args:
         path: of the npz file.
-        task, steps, goal, clip: see `read_foreign`.
+        task, steps: see `read_foreign`.
+        own: has no effect, as these files have no goals.
 
     Source: Park et al. 2025.
     """
@@ -642,21 +737,19 @@ def read_ogbench(path, task: Task, steps=None, goal=None, clip=False) -> dict:
         if observations.ndim != 2 or actions.ndim != 2 or ends.ndim != 1:
             raise ValueError("holds no flat tables of states")
         pair = single(observations), single(actions)
-        return cut_flat(task, *pair, ends.astype(bool), steps, goal, clip)
+        return cut_flat(*pair, ends.astype(bool), steps)
 
 
 # book/benchmark/foreign.md, section "Minari"
-def read_minari(path, task: Task, steps=None, goal=None, clip=False) -> dict:
-    """Return the episodes of a Minari dataset.
+def read_minari(path, task: Task, steps=None, own=True) -> Recording:
+    """Read the episodes of a Minari dataset.
 
     Args:
         path: of the dataset's folder, or of its main_data.hdf5.
-        task, steps, goal, clip: see `read_foreign`; where the dataset has
-            desired goals, a goal replaces them.
+        task, steps, own: see `read_foreign` and `read_buffer`.
 
     Source: Younis et al. 2024, Minari 0.5.
     """
-    path = Path(path)
     if path.is_dir():
         path = path / "data" / "main_data.hdf5"
     with open_tables(path) as tables:
@@ -664,21 +757,23 @@ def read_minari(path, task: Task, steps=None, goal=None, clip=False) -> dict:
         if not names:
             raise ValueError("holds no episodes")
         names.sort(key=lambda name: int(name[8:]))
-        parts = [read_episode(tables, task, name) for name in names]
+        parts = [read_episode(tables, task, name, own) for name in names]
         observations, actions, goals = zip(*parts)
+        absent = [n for n, part in zip(names, goals) if part is None]
+        if 0 < len(absent) < len(names):
+            raise ValueError(f"{absent[0]} has no desired_goal: {REPLACE}")
+        goals = (None, "reached") if absent else (
+            np.concatenate(goals), "desired_goal"
+        )
         ends = np.zeros(sum(map(len, observations)), bool)
         ends[np.cumsum([len(rows) for rows in observations]) - 1] = True
-        rows = cut(ends, steps)
-        pair = np.concatenate(observations)[rows], np.concatenate(actions)
-        if goal is None and goals[0] is not None:
-            goal = np.repeat(goals, [len(o) for o in observations], axis=0)
-            goal = goal[rows[:, 0]]
-        return as_episodes(task, pair[0], pair[1][rows[:, :-1]], goal, clip)
+        pair = map(np.concatenate, (observations, actions))
+        return cut_flat(*pair, ends, steps, *goals)
 
 
 # book/benchmark/foreign.md, section "Minari"
-def read_episode(tables: Tables, task: Task, name: str) -> tuple:
-    """Return states (n+1, O), actions (n+1, A) and goal (G,) or None."""
+def read_episode(tables: Tables, task: Task, name: str, own: bool) -> tuple:
+    """Return states (n+1, O), actions (n+1, A), goals (n+1, G) or None."""
     place = f"{name}/observations"
     nested = not hasattr(walk(tables.file, place), "dtype")
     state = f"{place}/observation" if nested else place
@@ -690,38 +785,41 @@ def read_episode(tables: Tables, task: Task, name: str) -> tuple:
             " actions"
         )
     actions = np.concatenate([actions, np.zeros_like(actions[:1])])
-    if not nested:
-        return observations, actions, None
-    goals = tables.read(f"{place}/desired_goal", task.goal_size)
-    achieved = tables.read(f"{place}/achieved_goal", task.goal_size)
-    if len(goals) != len(observations) or (goals != goals[0]).any():
-        raise ValueError(f"{name} changes its goal on the way")
-    if not np.allclose(achieved, task.phi(observations), rtol=0, atol=1e-5):
-        raise ValueError(f"{name}: achieved_goal is not phi(observation)")
-    return observations, actions, goals[0]
+    if nested and holds(tables.file, f"{place}/achieved_goal"):
+        achieved = tables.read(f"{place}/achieved_goal", task.goal_size)
+        check_achieved(task, observations, achieved, f"{name}: achieved_goal")
+    asked = (f"{place}/desired_goal",) if nested and own else ()
+    goals, _ = read_goals(tables, asked, task)
+    if goals is not None and len(goals) != len(observations):
+        raise ValueError(f"{name} lacks desired goals: {REPLACE}")
+    return observations, actions, goals
 
 
 # book/benchmark/foreign.md, section "Minari"
 def as_buffers(task: Task, arrays: dict[str, np.ndarray]) -> list:
-    """Return episodes as Minari's buffers."""
+    """Return episodes as Minari's buffers.
+
+    An episode that ended before its time limit counts as terminated.
+    """
     from minari.data_collector import EpisodeBuffer
 
     buffers, steps = [], arrays["actions"].shape[1]
-    last = [False] * (steps - 1) + [True]
-    for states, actions, achieved, goal in zip(
-        *(arrays[name] for name in datasets.ARRAYS)
+    lengths = arrays.get("lengths", np.full(len(arrays["actions"]), steps))
+    for states, actions, achieved, goal, length in zip(
+        *(arrays[name] for name in datasets.ARRAYS), lengths
     ):
+        last, kept = np.arange(length) == length - 1, slice(length + 1)
         observations = {
-            "observation": states,
-            "achieved_goal": achieved,
-            "desired_goal": np.repeat(goal[None], steps + 1, axis=0),
+            "observation": states[kept],
+            "achieved_goal": achieved[kept],
+            "desired_goal": np.repeat(goal[None], length + 1, axis=0),
         }
         buffers.append(EpisodeBuffer(
             observations=observations,
-            actions=actions,
-            rewards=task.reward(achieved[1:], goal) - 1.0,
-            terminations=[False] * steps,
-            truncations=last,
+            actions=actions[:length],
+            rewards=task.reward(achieved[1:][:length], goal) - 1.0,
+            terminations=(last & (length < steps)).tolist(),
+            truncations=(last & (length == steps)).tolist(),
         ))
     return buffers
 
@@ -765,13 +863,16 @@ def registered(task: Task):
 NAME = re.compile(r"([\w-]+/){0,3}[\w-]*\w-v\d+", re.ASCII)
 
 
-def write_minari(manifest_path, name: str | None = None, out=None) -> Path:
+def write_minari(
+    manifest_path, name: str | None = None, out=None, task: Task | None = None
+) -> Path:
     """Write a dataset of ours as a Minari dataset.
 
     Args:
         manifest_path: of the dataset.
         name: Minari's; None: smore-lit/TASK/SIZE-PERCENT-v0.
         out: folder of all Minari datasets; None: Minari's own choice.
+        task: whose data they are; needed for a task of your own.
 
     Returns:
         The folder of the new dataset.
@@ -780,27 +881,32 @@ def write_minari(manifest_path, name: str | None = None, out=None) -> Path:
         ValueError: the name is taken or none, or the data are damaged.
     """
     minari = need("minari")
-    manifest = datasets.dataset_info(manifest_path)
-    stem = re.sub(r"[^\w-]", "_", Path(manifest_path).stem)
+    manifest_path = datasets.find_manifest(manifest_path)
+    manifest = datasets.dataset_info(manifest_path, task)
+    task = datasets.task_of(manifest, task)
+    stem = re.sub(r"[^\w-]", "_", manifest_path.stem)
     plain = re.sub(r"[^\w-]", "_", manifest["task"])
     name = f"smore-lit/{plain}/{stem}-v0" if name is None else name
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r:.80} is no Minari name: end it with -v0")
     own = os.environ.get("MINARI_DATASETS_PATH")
-    home = Path(out or own or Path.home() / ".minari" / "datasets")
+    home = as_path(out or own or "~/.minari/datasets").absolute()
     if (home / name).exists():
         raise ValueError(f"{home / name} exists: choose another name")
-    home.mkdir(parents=True, exist_ok=True)
+    claim_folder(home)
     with tempfile.TemporaryDirectory(dir=home, prefix=".part-") as scratch:
-        fill_minari(minari, Path(manifest_path), manifest, name, scratch)
-        adopt(Path(scratch), home, name)
+        try:
+            fill_minari(minari, task, manifest_path, manifest, name, scratch)
+            adopt(Path(scratch), home, name)
+        except OSError as error:
+            reason = str(error).replace(scratch, str(home))
+            raise OSError(error.errno, reason) from None
     return home / name
 
 
 # book/benchmark/foreign.md, section "Minari"
-def fill_minari(minari, path: Path, manifest: dict, name: str, home) -> None:
+def fill_minari(minari, task, path, manifest, name: str, home) -> None:
     """Write the dataset of `manifest` as `name` into the folder `home`."""
-    task = load_task(manifest["task"])
     about, dataset = minari_metadata(task, manifest), None
     place = {"MINARI_DATASETS_PATH": str(home)}
     with changed_environment(place), warnings.catch_warnings():
@@ -852,12 +958,27 @@ READERS: dict[str, Callable] = {
 }
 
 
+def read_named(path, form, task, steps=None, goal=None, clip=False) -> tuple:
+    """Return what `read_foreign` does and the source of its goals."""
+    if form not in READERS:
+        known = ", ".join(READERS)
+        raise ValueError(f"unknown format {form!r}; known: {known}")
+    path, task = as_path(path), load_task(task)
+    steps = None if steps is None else as_whole("steps", steps, 1)
+    recording = READERS[form](path, task, steps, goal is None)
+    with refusing(path):
+        arrays = as_episodes(task, recording, goal, clip)
+    name = recording.name if recording.goals is not None else "reached"
+    given = goal is not None and not isinstance(goal, str)
+    return arrays, "given" if given else name
+
+
 def read_foreign(
     path,
     form: str,
-    task: Task,
+    task: Task | str,
     steps: int | None = None,
-    goal: Sequence[float] | None = None,
+    goal: Sequence[float] | str | None = None,
     clip: bool = False,
 ) -> dict[str, np.ndarray]:
     """Return the episodes of a public file as our four arrays.
@@ -867,8 +988,9 @@ def read_foreign(
         form: a key of `READERS`.
         task: gives sizes and goal map; need not be one of `TASKS`.
         steps: cut episodes into pieces of so many transitions.
-        goal: desired goal (G,) of every episode; None: the stored one, or
-            the last one reached where none is stored.
+        goal: desired goal (G,) of every episode, or "reached" for the last
+            one that it reached; None: the file's own, or "reached" where it
+            has none.
         clip: clip actions to [-1, 1] instead of refusing.
 
     Returns:
@@ -878,10 +1000,7 @@ def read_foreign(
     Raises:
         ValueError: one line that names the file and what is wrong.
     """
-    if form not in READERS:
-        known = ", ".join(READERS)
-        raise ValueError(f"unknown format {form!r}; known: {known}")
-    return READERS[form](path, task, steps, goal, clip)
+    return read_named(path, form, task, steps, goal, clip)[0]
 
 
 # book/benchmark/foreign.md, section "Bring them home"
@@ -893,13 +1012,9 @@ def mix(random: dict, experts: dict, expert_percent: float) -> dict:
 
     Source: the loader of Sikchi et al. 2024.
     """
-    if not 0 <= expert_percent <= 100:
-        raise ValueError(
-            f"expert percent must be from 0 to 100, got {expert_percent}"
-        )
+    share = Fraction(datasets.as_percent(expert_percent)) / 100
     if random["actions"].shape[1:] != experts["actions"].shape[1:]:
         raise ValueError("the two files hold episodes of different length")
-    share = Fraction(str(expert_percent)) / 100
     most, others = len(experts["actions"]), len(random["actions"])
     count = math.floor(share * most)
     rest = math.floor(share * most + (1 - share) * others) - count
@@ -912,17 +1027,17 @@ def mix(random: dict, experts: dict, expert_percent: float) -> dict:
 # book/benchmark/foreign.md, section "Bring them home"
 def fingerprint(path) -> str:
     """Return the SHA-256 of a file, or of the data of a Minari folder."""
-    path = Path(path)
+    path = as_path(path)
     if path.is_dir():
         path = path / "data" / "main_data.hdf5"
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_vacant(folder: Path, origin: dict) -> None:
+def check_vacant(folder: Path, origin: dict, task: Task) -> None:
     """Raise ValueError if `folder` holds data of another origin."""
     for path in sorted(folder.glob("*.json")):
-        if datasets.dataset_info(path).get("origin") != origin:
+        if datasets.dataset_info(path, task).get("origin") != origin:
             raise ValueError(
                 f"{folder} holds other data: choose another --out"
             )
@@ -954,7 +1069,7 @@ def write_shards(folder: Path, half: str, arrays: dict) -> list[dict]:
 def import_dataset(
     path,
     form: str,
-    task: Task,
+    task: Task | str,
     out=None,
     expert=None,
     expert_percent: float = 10.0,
@@ -978,18 +1093,20 @@ def import_dataset(
         ValueError: a file is refused, or `out` holds other data.
         OSError: a file cannot be written.
     """
-    arrays = read_foreign(path, form, task, **options)
+    task = load_task(task)
+    options = {name: as_plain(value) for name, value in options.items()}
+    arrays, goals = read_named(path, form, task, **options)
     origin = {"format": form, "sha256": fingerprint(path), **options}
     halves, name, percent = {"imported": arrays}, "imported", None
     if expert is not None:
-        experts = read_foreign(expert, form, task, **options)
+        experts, _ = read_named(expert, form, task, **options)
         halves = mix(arrays, experts, expert_percent)
         origin["expert_sha256"] = fingerprint(expert)
-        percent = float(expert_percent)
-        share = format(Decimal(str(expert_percent)).normalize(), "f")
-        name = f"imported-{share}"
-    folder = Path(out or datasets.data_root(root) / task.name / form)
-    check_vacant(folder, json.loads(json.dumps(origin)))
+        share = datasets.as_percent(expert_percent)
+        name, percent = f"imported-{share}", float(share)
+    usual = datasets.data_root(root) / task.name / form
+    folder = as_path(out) if out else usual
+    check_vacant(folder, json.loads(json.dumps(origin)), task)
     shards = [write_shards(folder, *pair) for pair in halves.items()]
     counts = {half: len(rows["actions"]) for half, rows in halves.items()}
     steps = arrays["actions"].shape[1]
@@ -999,6 +1116,7 @@ def import_dataset(
         "expert_percent": percent,
         "seed": None,
         "origin": origin,
+        "goals": goals,
         "versions": datasets.versions(None),
     }
     manifest |= datasets.describe(task, *parts)

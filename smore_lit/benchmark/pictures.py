@@ -12,6 +12,8 @@ __all__ = [
     "find_limbs",
     "draw_stick",
     "BOARD",
+    "draw_goals",
+    "choose_drawing",
     "open_camera",
     "record",
     "save_gif",
@@ -27,8 +29,8 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_lit.benchmark.tasks import Task, has_egl
-from smore_lit.learning.files import write_atomic
+from smore_lit.benchmark.tasks import Task, has_egl, load_task
+from smore_lit.learning.files import as_path, as_whole, write_atomic
 
 
 # book/benchmark/pictures.md, section "The arm as a drawing"
@@ -94,14 +96,56 @@ def draw_stick(env, achieved, desired) -> np.ndarray:
 BOARD = ((1.05, 0.4), (1.55, 0.4), (1.55, 1.1), (1.05, 1.1))  # the table
 
 
+# book/benchmark/pictures.md, section "The arm as a drawing"
+def draw_goals(achieved, desired, scale: float) -> np.ndarray:
+    """Return a picture (SIZE, SIZE, 3), uint8, of two goals as circles.
+
+    Args:
+        achieved, desired: goals (G,); the first two numbers are drawn.
+        scale: half the width of the picture, in units of the goal; the
+            desired goal lies in the middle.
+    """
+    from PIL import Image, ImageDraw
+
+    image = Image.new("RGB", (SIZE, SIZE), "white")
+    pen = ImageDraw.Draw(image)
+    off = np.zeros(2)
+    off[: len(desired[:2])] = (np.asarray(achieved) - desired)[:2]
+    place = (1 + np.clip(off / scale, -1, 1) * [1, -1]) * SIZE / 2
+    for (x, y), radius, colour in ((np.full(2, SIZE / 2), 9, "#cc3311"),
+                                   (place, 5, "#000000")):
+        box = (x - radius, y - radius, x + radius, y + radius)
+        pen.ellipse(box, outline=colour, width=3)
+    return np.asarray(image)
+
+
+def choose_drawing(env, state) -> Callable:
+    """Return the painter (achieved, desired) -> picture of an episode.
+
+    Args:
+        env: after reset.
+        state: what it returned.
+    """
+    if hasattr(env.unwrapped, "_model_names") and find_limbs(
+        env.unwrapped.model
+    ) and len(state["desired_goal"]) == 3:
+        return lambda *goals: draw_stick(env, *goals)
+    away = np.abs(state["achieved_goal"] - state["desired_goal"])[:2].max()
+    scale = 1.5 * away or 1.0
+    return lambda *goals: draw_goals(*goals, scale)
+
+
 # book/benchmark/pictures.md, section "Film it"
 def open_camera(task: Task, drawing: bool | None):
-    """Return (environment after reset, painter of frames).
+    """Return (environment, painter), the painter None for a drawing.
 
     Args:
         task: what to film.
-        drawing: True for the stick figure, False for the rendered scene,
-            None for whichever this machine can do.
+        drawing: True for the drawing, False for the rendered scene, None
+            for whichever this machine can do.
+
+    Raises:
+        OSError: a rendered scene was insisted on and cannot be had.
     """
     if drawing is not True:
         try:
@@ -109,18 +153,18 @@ def open_camera(task: Task, drawing: bool | None):
                 raise OSError("no EGL library found")
             env = task.make(render_mode="rgb_array")
             env.reset(seed=0)
-            env.render()
+            if env.render() is None:
+                raise OSError("its world draws no picture")
             return env, lambda *goals: env.render()
         except Exception as error:
             if drawing is False:
                 raise OSError(f"cannot render here ({error})") from None
-    env = task.make()
-    return env, lambda *goals: draw_stick(env, *goals)
+    return task.make(), None
 
 
 # book/benchmark/pictures.md, section "Film it"
 def record(
-    task: Task, act: Callable, seed: int, drawing: bool | None = None
+    task: Task | str, act: Callable, seed: int, drawing: bool | None = None
 ) -> list[np.ndarray]:
     """Film one episode.
 
@@ -136,13 +180,20 @@ def record(
     Raises:
         OSError: a rendered scene was insisted on and cannot be had.
     """
+    task, seed = load_task(task), as_whole("seed", seed)
     env, paint = open_camera(task, drawing)
     state, _ = env.reset(seed=seed)
+    paint = paint or choose_drawing(env, state)
     frames = [paint(state["achieved_goal"], state["desired_goal"])]
+    ended = False
     for _ in range(task.horizon):
-        action = act(state["observation"], state["desired_goal"])
-        state = env.step(np.asarray(action, np.float32))[0]
-        frames.append(paint(state["achieved_goal"], state["desired_goal"]))
+        if not ended:
+            action = act(state["observation"], state["desired_goal"])
+            action = np.asarray(action, np.float32)
+            state, _, terminated, truncated, _ = env.step(action)
+            ended = terminated or truncated
+            frame = paint(state["achieved_goal"], state["desired_goal"])
+        frames.append(frame)
     env.close()
     return frames
 
@@ -166,8 +217,8 @@ def save_gif(frames: list[np.ndarray], path, fps: int = 25) -> Path:
         buffer, "GIF", save_all=True, append_images=images[1:],
         duration=round(1000 / fps), loop=0,
     )
-    write_atomic(Path(path), buffer.getvalue())
-    return Path(path)
+    write_atomic(path, buffer.getvalue())
+    return as_path(path)
 
 
 # book/benchmark/pictures.md, section "Save it"
@@ -189,5 +240,5 @@ def save_mp4(frames: list[np.ndarray], path, fps: int = 25) -> Path:
     data = imageio.v2.mimwrite(
         imageio.RETURN_BYTES, frames, format="mp4", fps=fps
     )
-    write_atomic(Path(path), data)
-    return Path(path)
+    write_atomic(path, data)
+    return as_path(path)

@@ -46,9 +46,10 @@ def describe_numbers(task: Task) -> list[tuple]:
         ("episodes, paper", f"{task.paper_episodes:,}"),
         ("episodes, cpu", f"{task.cpu_episodes:,}"),
     ]
-    if task.success_threshold is not None:
-        strict = f"distance below {task.success_threshold:g} {unit}"
-        rows.insert(6, ("success of the original", strict))
+    strict = task.success_threshold
+    if strict is not None:
+        meaning = f"distance below {strict:g} {unit}, after the last action"
+        rows.insert(6, ("success", meaning))
     return rows
 
 

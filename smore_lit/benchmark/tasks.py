@@ -7,6 +7,8 @@ simulator.
 
 __all__ = [
     "Reference",
+    "Judge",
+    "read_environment",
     "Task",
     "NOISE_MARK",
     "GRIPPER",
@@ -46,10 +48,16 @@ __all__ = [
     "POINT_ROOMS",
     "TASKS",
     "with_noise",
+    "import_task",
     "load_task",
     "has_egl",
     "read_only_fingers",
+    "MUJOCO",
+    "SIMULATORS",
+    "explain_simulator",
+    "fit_actions",
     "choose_world",
+    "open_environment",
     "make_environment",
 ]
 
@@ -59,9 +67,14 @@ import contextlib
 import ctypes.util
 import functools
 import io
-import math
 import os
-from dataclasses import dataclass, replace
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+
+from smore_lit.learning.files import as_number
 
 
 # book/benchmark/tasks.md, section "What a task is"
@@ -78,34 +91,20 @@ class Reference:
 
 
 # book/benchmark/tasks.md, section "What a task is"
-@dataclass(frozen=True)
-class Task:
-    """Describe a goal-reaching task: sizes, goal map, threshold, horizon."""
-
-    name: str
-    env_id: str
-    observation_size: int
-    goal_size: int
-    action_size: int
-    goal_index: tuple[int, ...]  # phi(s) = s[..., goal_index]
-    threshold: float  # reached iff distance <= threshold
-    horizon: int  # T, transitions per episode
-    source: str  # where the definition comes from
-    entry_point: str | None = None  # our world; None: gymnasium's env_id
-    unit: str = "m"  # of goals, distance and threshold
-    success_threshold: float | None = None  # of success, if another
-    paper_episodes: int = 2_000  # of one mixture, as published
-    cpu_episodes: int = 2_000  # what a laptop makes in minutes
-    action_noise: float = 0.0  # standard deviation, in units of action
-    reference: Reference | None = None
-
-    @property
-    def base(self) -> str:
-        """Return the name of the task without action noise."""
-        return self.name.partition(NOISE_MARK)[0]
+class Judge:
+    """Tell goals, rewards and successes by the numbers of a task."""
 
     def phi(self, observations):
-        """Return the goals achieved in `observations` (..., O), (..., G)."""
+        """Return the goals achieved in `observations` (..., O), (..., G).
+
+        Raises:
+            ValueError: the goal is no part of the observation.
+        """
+        if self.goal_index is None:
+            raise ValueError(
+                f"in {self.name} the achieved goal is no part of the"
+                " observation: take it from the environment or the recording"
+            )
         return observations[..., list(self.goal_index)]
 
     def distance(self, achieved, desired):
@@ -117,9 +116,88 @@ class Task:
         return (self.distance(achieved, desired) <= self.threshold) * 1.0
 
     def success(self, achieved, desired):
-        """Return 1.0 where the distance is below that of success, (...)."""
-        radius = self.success_threshold or self.threshold
-        return (self.distance(achieved, desired) < radius) * 1.0
+        """Return 1.0 where the goal counts as a success and 0.0 elsewhere.
+
+        Without a success threshold that is where the goal is reached.
+        """
+        if self.success_threshold is None:
+            return self.reward(achieved, desired)
+        distance = self.distance(achieved, desired)
+        return (distance < self.success_threshold) * 1.0
+
+
+# book/benchmark/tasks.md, section "What a task is"
+def read_environment(
+    cls,
+    env: str | Callable,
+    name: str | None = None,
+    threshold: float | None = None,
+    success_threshold: float | None = None,
+    max_episode_steps: int | None = None,
+    **env_kwargs,
+) -> "Task":
+    """Return the task that a goal environment poses.
+
+    Args:
+        env: gymnasium's id, "module:Class", or a callable that makes one.
+        name: of the task; the environment's own when left out.
+        threshold: a goal is reached where distance <= threshold; read off
+            the environment's reward when left out.
+        success_threshold: success where distance < it; when left out, read
+            off the environment, or the same as reached if a threshold was
+            given or the environment has no flag.
+        max_episode_steps: T; the environment's own when left out.
+        env_kwargs: given to the environment whenever it is made.
+
+    Raises:
+        ValueError: no goal environment, or one that hides what is needed.
+    """
+    from smore_lit.benchmark.worlds import infer_fields, locate
+
+    draft = cls(
+        **locate(env, name),
+        observation_size=None,
+        goal_size=None,
+        action_size=None,
+        goal_index=None,
+        threshold=threshold,
+        horizon=max_episode_steps,
+        unit="1",
+        success_threshold=success_threshold,
+        env_kwargs=env_kwargs or None,
+    )
+    return replace(draft, **infer_fields(draft))
+
+
+# book/benchmark/tasks.md, section "What a task is"
+@dataclass(frozen=True)
+class Task(Judge):
+    """Describe a goal-reaching task: sizes, goal map, threshold, horizon."""
+
+    name: str
+    env_id: str
+    observation_size: int
+    goal_size: int
+    action_size: int
+    goal_index: tuple[int, ...] | None  # phi(s) = s[..., goal_index]
+    threshold: float  # reached, and rewarded, iff distance <= threshold
+    horizon: int  # T, transitions per episode
+    source: str  # where the definition comes from
+    entry_point: str | Callable | None = None  # None: gymnasium's env_id
+    unit: str = "m"  # of goals, distance and threshold
+    success_threshold: float | None = None  # success iff distance < it
+    paper_episodes: int = 2_000  # of one mixture, as published
+    cpu_episodes: int = 2_000  # what a laptop makes in minutes
+    action_noise: float = 0.0  # standard deviation, in units of action
+    reference: Reference | None = None
+    env_kwargs: dict | None = field(default=None, hash=False)  # for its maker
+
+    from_env = classmethod(read_environment)
+
+    @property
+    def base(self) -> str:
+        """Return the name of the task without action noise."""
+        return self.name.partition(NOISE_MARK)[0]
 
     def make(self, render_mode=None):
         """Return a new goal environment; see `make_environment`."""
@@ -180,6 +258,7 @@ FETCH_REACH = Task(
     action_size=4,
     goal_index=(0, 1, 2),
     threshold=0.05,
+    success_threshold=0.05,
     horizon=50,
     source="Plappert et al. 2018; gymnasium-robotics FetchReach-v4",
     reference=Reference(
@@ -257,8 +336,8 @@ HAND_HISTORY = (
 HAND_DIFFERENCES = (
     "MuJoCo 3.3.0 in place of 2.x under mujoco-py: contacts differ "
     "slightly, so we make our data in the environment that we judge in",
-    "the paper's text allows each finger 1 cm; its simulator and ours "
-    "allow the norm over all five 1 cm",
+    "the paper's text does not say whether its 1 cm is for each finger; "
+    "in its simulator and ours it bounds the norm over all five",
     "the published data hold 49 actions per episode, ours 50",
 )
 
@@ -272,6 +351,7 @@ HAND_REACH = Task(
     action_size=20,
     goal_index=tuple(range(48, 63)),
     threshold=0.01,
+    success_threshold=0.01,
     horizon=50,
     source="Plappert et al. 2018; gymnasium-robotics HandReach-v3",
     paper_episodes=40_000,
@@ -321,6 +401,7 @@ REACHER = Task(
     action_size=2,
     goal_index=(8, 9),
     threshold=0.05,
+    success_threshold=0.05,
     horizon=50,
     source="gymnasium Reacher-v5 behind the goal wrapper of Yang et al. 2022",
     reference=Reference(
@@ -379,6 +460,7 @@ SAWYER_REACH = Task(
     action_size=3,
     goal_index=(0, 1, 2),
     threshold=0.06,
+    success_threshold=0.06,
     horizon=50,
     source="Nair et al. 2018 (multiworld SawyerReachXYZEnv-v1), rebuilt",
     reference=Reference(
@@ -440,6 +522,7 @@ POINT_REACH = Task(
     action_size=2,
     goal_index=(0, 1),
     threshold=1.0,
+    success_threshold=1.0,
     horizon=50,
     unit="1",
     source="Nair et al. 2018 (multiworld Point2DLargeEnv-v1), rebuilt",
@@ -498,21 +581,47 @@ def with_noise(task: Task, sigma: float) -> Task:
 
     Source: the noisy FetchReach of Ma et al. 2022.
     """
-    if not (math.isfinite(sigma) and sigma >= 0):
+    sigma = as_number("noise", sigma)
+    if sigma < 0:
         raise ValueError(f"noise must be 0 or more, got {sigma}")
     if sigma == 0:
         return task
-    name = f"{task.base}{NOISE_MARK}{float(sigma)!r}"
-    return replace(task, name=name, action_noise=float(sigma))
+    name = f"{task.base}{NOISE_MARK}{sigma!r}"
+    return replace(task, name=name, action_noise=sigma)
 
 
 # book/benchmark/tasks.md, section "All of them"
-def load_task(name: str) -> Task:
-    """Return the task called `name`.
+def import_task(place: str) -> Task:
+    """Return the task that "module:NAME" names, under that name.
+
+    Raises:
+        ValueError: the module cannot be imported or holds no such task.
+    """
+    from smore_lit.benchmark.worlds import resolve
+
+    try:
+        found = resolve(place)
+    except Exception as error:
+        raise ValueError(
+            f"cannot import the task {place!r}"
+            f" ({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(found, Task):
+        raise ValueError(
+            f"{place} is a {type(found).__name__} and no smore_lit.Task:"
+            " write NAME = smore_lit.Task.from_env(...) there"
+        )
+    return replace(found, name=place)
+
+
+# book/benchmark/tasks.md, section "All of them"
+def load_task(name: str | Task) -> Task:
+    """Return the task called `name`; a `Task` is returned as it is.
 
     Args:
-        name: one of the keys of `TASKS`, with "-noise" and a standard
-            deviation behind it for a noisy one.
+        name: one of the keys of `TASKS`, or "module:NAME" for a task of
+            your own; with "-noise" and a standard deviation behind it for a
+            noisy one.
 
     Returns:
         The task.
@@ -520,14 +629,20 @@ def load_task(name: str) -> Task:
     Raises:
         ValueError: no task has that name.
     """
-    base, mark, noise = name.partition(NOISE_MARK)
-    if base not in TASKS:
+    if hasattr(name, "make"):
+        return name
+    base, mark, noise = str(name).partition(NOISE_MARK)
+    if ":" not in base and base not in TASKS:
         known = ", ".join(TASKS)
-        raise ValueError(f"unknown task {name!r}; known: {known}")
+        raise ValueError(
+            f"unknown task {name!r}; known: {known}; one of your own is"
+            " module:NAME"
+        )
+    task = import_task(base) if ":" in base else TASKS[base]
     if not mark:
-        return TASKS[base]
+        return task
     try:
-        return with_noise(TASKS[base], float(noise))
+        return with_noise(task, float(noise))
     except ValueError:
         raise ValueError(
             f"unknown noise {noise!r} in {name!r}: write {base}-noise0.5"
@@ -549,6 +664,63 @@ def read_only_fingers(env) -> None:
 
 
 # book/benchmark/tasks.md, section "Open the simulator late"
+MUJOCO = ((3, 3), (3, 7))  # versions that open every task: from, below
+SIMULATORS = 'pip install "smore_lit[robotics]"'
+
+
+def explain_simulator(task: Task, error: Exception) -> str:
+    """Return one line on why `task` does not open, and the remedy.
+
+    Args:
+        task: whose simulator was asked for.
+        error: what the simulator raised.
+    """
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    head = f"{task.name} does not open ({textwrap.shorten(reason, 200)}): "
+    if task.base not in TASKS:
+        return f"{head}check its name and arguments and install what it needs"
+    try:
+        found = version("mujoco")
+    except PackageNotFoundError:
+        return f"{head}{SIMULATORS}"
+    numbers = tuple(int(part) for part in re.findall(r"\d+", found)[:2])
+    if not MUJOCO[0] <= numbers < MUJOCO[1]:
+        return f'{head}not in MuJoCo {found}: pip install "mujoco==3.3.0"'
+    renderer = os.environ.get("MUJOCO_GL")
+    sound = not renderer or (renderer == "egl" and has_egl())
+    if not sound and not isinstance(error, ModuleNotFoundError):
+        return f"{head}MUJOCO_GL={renderer} fails here: unset it"
+    return f"{head}{SIMULATORS}"
+
+
+# book/benchmark/tasks.md, section "Open the simulator late"
+def fit_actions(task: Task, env):
+    """Return `env` with actions in [-1, 1], rescaled if it has others.
+
+    Raises:
+        ValueError: its actions are no list of numbers with bounds.
+    """
+    import gymnasium
+    import numpy as np
+
+    box = env.action_space
+    if not isinstance(box, gymnasium.spaces.Box) or len(box.shape) != 1:
+        raise ValueError(
+            f"{task.name} takes actions {box}: a goal task takes a Box with"
+            " one axis"
+        )
+    if not box.is_bounded():
+        raise ValueError(
+            f"{task.name} takes actions without bounds: give its Box a"
+            " finite low and high"
+        )
+    if (box.low == -1).all() and (box.high == 1).all():
+        return env
+    ends = np.float32(-1), np.float32(1)
+    return gymnasium.wrappers.RescaleAction(env, *ends)
+
+
+# book/benchmark/tasks.md, section "Open the simulator late"
 def choose_world(task: Task):
     """Return what gymnasium is asked to make: an id, or our own recipe."""
     import gymnasium
@@ -559,11 +731,37 @@ def choose_world(task: Task):
         return gymnasium.envs.registration.EnvSpec(
             task.env_id, functools.partial(open_world, task)
         )
-    import gymnasium_robotics  # noqa: F401  registers the tasks
+    if task.env_id not in gymnasium.registry and ":" not in task.env_id:
+        import gymnasium_robotics  # noqa: F401  registers the tasks
 
     return task.env_id
 
 
+def open_environment(task: Task, render_mode: str | None = None):
+    """Return the environment of `task` as gymnasium makes it.
+
+    Raises:
+        ValueError: the simulator is missing or of an unusable version.
+    """
+    options = {} if render_mode is None else {"render_mode": render_mode}
+    if task.entry_point is None:
+        options |= task.env_kwargs or {}
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            import gymnasium
+
+            world = choose_world(task)
+        return gymnasium.make(
+            world,
+            max_episode_steps=task.horizon,
+            disable_env_checker=True,
+            **options,
+        )
+    except Exception as error:  # a library may raise anything on import
+        raise ValueError(explain_simulator(task, error)) from error
+
+
+# book/benchmark/tasks.md, section "Open the simulator late"
 def make_environment(task: Task, render_mode: str | None = None):
     """Return a new goal environment for `task`.
 
@@ -573,36 +771,19 @@ def make_environment(task: Task, render_mode: str | None = None):
 
     Returns:
         A gymnasium environment with dictionary observations
-        (observation, achieved_goal, desired_goal), truncated after T steps.
+        (observation, achieved_goal, desired_goal) and actions in [-1, 1],
+        truncated after T steps.
 
     Raises:
-        ValueError: the simulator is missing or of an unusable version.
+        ValueError: the simulator is missing or of an unusable version, or
+            its actions have no bounds.
     """
     if render_mode is not None and has_egl():
         os.environ.setdefault("MUJOCO_GL", "egl")
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            import gymnasium
-
-            world = choose_world(task)
-        env = gymnasium.make(
-            world,
-            max_episode_steps=task.horizon,
-            render_mode=render_mode,
-            disable_env_checker=True,
-        )
-    except ImportError as error:
-        raise ValueError(
-            f"{task.name} needs its simulator ({error}): "
-            'pip install "smore_lit[robotics]"'
-        ) from error
-    except AssertionError as error:
-        raise ValueError(
-            f"{task.name} does not open in this MuJoCo: "
-            'pip install "mujoco==3.3.0"'
-        ) from error
+    env = open_environment(task, render_mode)
     if task.env_id.startswith("Fetch"):
         read_only_fingers(env)
+    env = fit_actions(task, env)
     if task.action_noise:
         from smore_lit.benchmark.worlds import noise_class
 

@@ -8,7 +8,9 @@ else is shared.
 __all__ = [
     "PAPER_STEPS",
     "AgentConfig",
-    "PRESETS",
+    "read_settings",
+    "as_setting",
+    "list_presets",
     "make_config",
     "Sizes",
     "Losses",
@@ -39,6 +41,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from smore_lit.learning.files import as_plain, as_whole
 from smore_lit.learning.networks import initialise
 from smore_lit.learning.scaling import Scaler
 from smore_lit.learning.trajectories import Batch
@@ -67,6 +70,7 @@ class AgentConfig:
     ahead: float = 0.8  # least share of draws with a goal still ahead
     future: float = 1.0  # a goal k steps on is drawn like future ** k
     standardise: bool = True  # inputs on the scale of the data
+    cosine: bool = True  # the policy's learning rate falls to 0 as it trains
 
     def __post_init__(self):
         ranges = {
@@ -92,9 +96,54 @@ class AgentConfig:
         """Return how many uniforms per sample the losses want as noise."""
         return 0
 
+    def unread(self) -> dict[str, str]:
+        """Return the settings that play no part here, and why, by name."""
+        return {}
+
 
 # book/learning/agent.md, section "The hyperparameters all agents share"
-PRESETS = ("shared", "paper")
+def read_settings(agent: "Agent", settings: Mapping[str, Any]) -> dict:
+    """Check the names and types of settings of `agent`.
+
+    Lists become tuples, whole numbers become floats where a float is due.
+
+    Raises:
+        ValueError: an unknown setting, or a value of the wrong type.
+    """
+    known = {f.name: f for f in dataclasses.fields(agent.config)}
+    values = {}
+    for name, value in settings.items():
+        if name not in known:
+            names = ", ".join(known)
+            raise ValueError(
+                f"{agent.name} has no setting {name!r}; known: {names}"
+            )
+        values[name] = as_setting(name, value, type(known[name].default))
+    return values
+
+
+def as_setting(name: str, value: Any, kind: type) -> Any:
+    """Return `value` as a setting of this type; ValueError if it is none."""
+    found = as_plain(value)
+    try:
+        if kind is float and type(found) in (int, float):
+            return float(found)  # its range is the configuration's affair
+        if kind is int:
+            return as_whole(name, found, None)
+        if kind is tuple and type(found) in (list, tuple):
+            return tuple(as_whole(name, part, None) for part in found)
+        if type(found) is kind:
+            return found
+    except ValueError:
+        pass
+    due = "a list of whole numbers" if kind is tuple else kind.__name__
+    raise ValueError(f"{name} must be {due}, got {value!r:.80}")
+
+
+# book/learning/agent.md, section "The hyperparameters all agents share"
+def list_presets(agent: "Agent") -> tuple[str, ...]:
+    """Return the names of the presets that `agent` has."""
+    return ("shared", *agent.presets)
 
 
 def make_config(
@@ -106,38 +155,27 @@ def make_config(
 
     Args:
         agent: whose configuration.
-        preset: "shared" sets out from the defaults of this book, "paper"
-            from the settings under which the method was published.
+        preset: "shared" sets out from the defaults of this book, any other
+            from the settings that the agent has under that name.
         settings: what differs from the preset.
 
     Raises:
-        ValueError: an unknown preset or setting, or a value of the wrong
-            type or range.
+        ValueError: an unknown preset or setting, a value of the wrong type
+            or range, or one that would change nothing.
     """
-    if preset not in PRESETS:
-        known = ", ".join(PRESETS)
-        raise ValueError(f"unknown preset {preset!r}; known: {known}")
-    if preset == "paper":
-        settings = {**agent.paper, **settings}
-    known = {f.name: f for f in dataclasses.fields(agent.config)}
-    values = {}
-    for name, value in settings.items():
-        if name not in known:
-            names = ", ".join(known)
-            raise ValueError(
-                f"{agent.name} has no setting {name!r}; known: {names}"
-            )
-        kind = type(known[name].default)
-        if kind is float and type(value) is int:
-            value = float(value)
-        if kind is tuple and isinstance(value, list):
-            value = tuple(value)
-        parts = value if type(value) is tuple else ()
-        if type(value) is not kind or any(type(v) is not int for v in parts):
-            due = "a list of whole numbers" if kind is tuple else kind.__name__
-            raise ValueError(f"{name} must be {due}, got {value!r}")
-        values[name] = value
-    return agent.config(**values)
+    if preset not in list_presets(agent):
+        known = ", ".join(list_presets(agent))
+        raise ValueError(
+            f"{agent.name} has no preset {preset!r}; it has: {known}"
+        )
+    base = read_settings(agent, agent.presets.get(preset, {}))
+    named = read_settings(agent, settings)
+    config = agent.config(**base | named)
+    for name, reason in config.unread().items():
+        due = base.get(name, getattr(agent.config, name))
+        if named.get(name, due) != due:
+            raise ValueError(reason)
+    return config
 
 
 # book/learning/agent.md, section "The protocol"
@@ -163,13 +201,14 @@ class Agent:
             parameters lead with the seed axis; weights are filled later.
         targets: names of the networks that have a slow target copy.
         cosine: names of the networks whose learning rate falls to 0 along
-            half a cosine; all others keep theirs.
+            half a cosine, if the configuration says so; all others keep
+            theirs.
         losses: (config, networks, targets, rho, q) -> losses (N,) to be
             minimised, by name, and measurements (N,), by name.
         act: (networks, observations, goals) -> actions (N, B, A).
-        paper: the settings under which the method was published, as far as
-            the configuration knows them; its defaults are those shared by
-            all methods of this book.
+        presets: by name, settings that differ from the defaults, as far
+            as the configuration knows them: "paper" for what a paper
+            prints, "released" for what the published code does.
     """
 
     name: str
@@ -179,7 +218,7 @@ class Agent:
     cosine: tuple[str, ...]
     losses: Callable[[Any, nn.ModuleDict, nn.ModuleDict, Batch, Batch], Losses]
     act: Callable[[nn.ModuleDict, Tensor, Tensor], Tensor]
-    paper: Mapping[str, Any] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 # book/learning/agent.md, section "One update for all"
@@ -283,9 +322,10 @@ def update(
         Losses and measurements by name, each (N,), detached.
     """
     rate = config.learning_rate
+    falls = agent.cosine if config.cosine else ()
     falling = rate * cosine(state.updates, total_updates)
     for group in state.optimiser.param_groups:
-        group["lr"] = falling if group["name"] in agent.cosine else rate
+        group["lr"] = falling if group["name"] in falls else rate
     measured = differentiate(agent, config, state, rho, q)
     state.optimiser.step()
     for name, slow in state.slow.items():

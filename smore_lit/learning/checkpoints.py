@@ -16,8 +16,12 @@ __all__ = [
     "restore",
     "last_line",
     "Policy",
+    "check_input",
     "load_policy",
+    "DESCRIPTION",
     "save_policy",
+    "Actor",
+    "trace_policy",
 ]
 
 
@@ -26,6 +30,7 @@ import copy
 import dataclasses
 import io
 import textwrap
+import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,9 +46,14 @@ from smore_lit.learning.agent import (
     Sizes,
     State,
     find_agent,
-    make_config,
+    read_settings,
 )
-from smore_lit.learning.files import write_atomic
+from smore_lit.learning.files import (
+    as_path,
+    as_plain,
+    check_shape,
+    write_atomic,
+)
 from smore_lit.learning.scaling import Scaler
 
 
@@ -146,7 +156,8 @@ def read_checkpoint(path: Path | str) -> dict:
         OSError: no such file, or one that cannot be read.
     """
     try:
-        size = check_archive(Path(path))
+        path = as_path(path)
+        size = check_archive(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
         held = sum(t.numel() * t.element_size() for t in find_tensors(content))
         if held > size:
@@ -164,6 +175,8 @@ def read_checkpoint(path: Path | str) -> dict:
         raise ValueError(
             f"{path} is not a {FORMAT!r}: was it made by this package?"
         )
+    if not isinstance(content.get("description"), dict):
+        raise ValueError(f"{path} has no description: train again")
     return content
 
 
@@ -208,12 +221,19 @@ def _fill(content, state, generators) -> None:
                 raise ValueError(f"{name} of the optimiser has another shape")
     saved = content["generators"]
     for generator, place in zip(generators, saved, strict=True):
+        if place.shape != generator.get_state().shape:
+            raise ValueError(
+                "its random numbers are those of another kind of device: "
+                "go on with the version and device that wrote it, or train "
+                "again"
+            )
         generator.set_state(place)
     if type(content["updates"]) is not int or content["updates"] < 0:
         raise ValueError("updates must be a whole number, 0 or more")
     state.updates = content["updates"]
 
 
+# book/learning/checkpoints.md, section "Go on to the same bits"
 def last_line(error: Exception) -> str:
     """Return the last line of an error's text, where the reason stands."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
@@ -248,24 +268,27 @@ class Policy:
         Raises:
             ValueError: shapes that do not fit, or numbers that are not finite.
         """
-        observations = self._check("observations", observations)
-        goals = self._check("goals", goals)
+        observations = check_input(self, "observations", observations)
+        goals = check_input(self, "goals", goals)
         scaler = self.networks["scaler"]
         inputs = scaler.observations(observations), scaler.goals(goals)
         actions = self.agent.act(self.networks, *inputs)
         return actions.clamp(-1, 1).cpu().numpy()
 
-    def _check(self, name: str, array) -> Tensor:
-        kind = self.sizes.goal if name == "goals" else self.sizes.observation
-        count = len(self.seeds)
-        array = torch.as_tensor(np.asarray(array), dtype=torch.float32)
-        if array.ndim != 3 or array.shape[::2] != (count, kind):
-            shape = tuple(array.shape)
-            due = f"({count}, B, {kind})"
-            raise ValueError(f"{name} must be {due}, got {shape}")
-        if not array.isfinite().all():
-            raise ValueError(f"{name} holds NaN or infinity")
-        return array.to(next(self.networks.parameters()).device)
+    def index(self, seed: int | None = None) -> int:
+        """Return the place of `seed` on the seed axis; 0 when left out.
+
+        Raises:
+            ValueError: `seed` was not trained.
+        """
+        if seed is None:
+            return 0
+        seed = as_plain(seed)
+        if seed not in self.seeds:
+            raise ValueError(
+                f"seed {seed} was not trained; trained: {self.seeds}"
+            )
+        return self.seeds.index(seed)
 
     def one(self, seed: int | None = None):
         """Return a function (observation (O,), goal (G,)) -> action (A,).
@@ -276,18 +299,41 @@ class Policy:
         Raises:
             ValueError: `seed` was not trained.
         """
-        seed = self.seeds[0] if seed is None else seed
-        if seed not in self.seeds:
-            raise ValueError(
-                f"seed {seed} was not trained; trained: {self.seeds}"
-            )
-        index, count = self.seeds.index(seed), len(self.seeds)
+        index, count = self.index(seed), len(self.seeds)
 
         def act(observation, goal) -> np.ndarray:
             pair = [np.asarray(x)[None, None] for x in (observation, goal)]
             return self(*(x.repeat(count, 0) for x in pair))[index, 0]
 
         return act
+
+    def export(self, path, form="torchscript", seed: int | None = None):
+        """Write one seed's policy as a file that needs PyTorch alone.
+
+        Args:
+            path: the file; `torch.jit.load` reads it.
+            form: "torchscript".
+            seed: which training seed acts; the first when left out.
+
+        Raises:
+            ValueError: another form, or `seed` was not trained.
+            OSError: the file cannot be written.
+        """
+        write_atomic(path, trace_policy(self, form, self.index(seed)))
+
+
+# book/learning/checkpoints.md, section "A policy to act with"
+def check_input(policy: Policy, name: str, array) -> Tensor:
+    """Return `array` on the device of `policy`; see `Policy.__call__`."""
+    sizes, count = policy.sizes, len(policy.seeds)
+    size = sizes.goal if name == "goals" else sizes.observation
+    array = torch.as_tensor(np.asarray(array), dtype=torch.float32)
+    if array.ndim != 3 or array.shape[::2] != (count, size):
+        shape, due = tuple(array.shape), f"({count}, B, {size})"
+        raise ValueError(f"{name} must be {due}, got {shape}")
+    if not array.isfinite().all():
+        raise ValueError(f"{name} holds NaN or infinity")
+    return array.to(next(policy.networks.parameters()).device)
 
 
 # book/learning/checkpoints.md, section "A policy to act with"
@@ -302,7 +348,7 @@ def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
         ValueError: not a checkpoint, or one that does not fit its agent.
         OSError: no such file, or one that cannot be read.
     """
-    path = Path(path)
+    path = as_path(path)
     path = path / "checkpoint.pt" if path.is_dir() else path
     content = read_checkpoint(path)
     try:
@@ -316,9 +362,13 @@ def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
 
 
 # book/learning/checkpoints.md, section "A policy to act with"
+DESCRIPTION = {"algorithm": str, "config": {}, "sizes": [int], "seeds": [int]}
+
+
 def _build(description: dict, saved: dict, agent) -> Policy:
+    check_shape(description, DESCRIPTION)
     agent = find_agent(agent or description["algorithm"])
-    config = make_config(agent, **description["config"])
+    config = agent.config(**read_settings(agent, description["config"]))
     sizes, seeds = Sizes(*description["sizes"]), tuple(description["seeds"])
     with torch.device("meta"):
         networks = agent.init(config, sizes, len(seeds))
@@ -365,3 +415,61 @@ def save_policy(
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_atomic(path, buffer.getvalue())
+
+
+# book/learning/checkpoints.md, section "Let a policy leave the house"
+class Actor(nn.Module):
+    """Act as one seed of a policy does, on tensors alone."""
+
+    def __init__(self, policy: Policy, index: int):
+        super().__init__()
+        held = policy.networks.state_dict()
+        saved = {
+            name: value.cpu() if name.startswith("scaler.")
+            else value[index : index + 1].cpu()
+            for name, value in held.items()
+        }  # every parameter leads with its seed
+        one = policy.description | {"seeds": [policy.seeds[index]]}
+        alone = _build(one, saved, policy.agent)
+        self.networks, self.decide = alone.networks, alone.agent.act
+
+    def forward(self, observations: Tensor, goals: Tensor) -> Tensor:
+        """Map observations (B, O) and goals (B, G) to actions (B, A)."""
+        scaler = self.networks["scaler"]
+        inputs = scaler.observations(observations), scaler.goals(goals)
+        actions = self.decide(self.networks, *(x[None] for x in inputs))
+        return actions[0].clamp(-1, 1)
+
+
+# book/learning/checkpoints.md, section "Let a policy leave the house"
+def trace_policy(policy: Policy, form: str, index: int) -> bytes:
+    """Return the seed at `index` of `policy` as a file of TorchScript.
+
+    Raises:
+        ValueError: another form, or a record that acts otherwise.
+    """
+    if form != "torchscript":
+        raise ValueError(f"unknown form {form!r}: write torchscript")
+    draw, sizes = torch.Generator().manual_seed(0), policy.sizes
+    small, large = (
+        [
+            torch.randn(count, size, generator=draw)
+            for size in (sizes.observation, sizes.goal)
+        ]
+        for count in (2, 7)
+    )
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # on TorchScript's age
+        actor = Actor(policy, index).eval()
+        traced = torch.jit.freeze(torch.jit.trace(actor, tuple(small)))
+        found = traced(*large).numpy()
+        torch.jit.save(traced, buffer)
+    many = (x.expand(len(policy.seeds), -1, -1) for x in large)
+    gap = np.abs(policy(*many)[index] - found).max()
+    if not gap <= 1e-6:
+        raise ValueError(
+            f"{policy.agent.name} cannot be exported: its record acts"
+            f" otherwise, by {gap:.2g}"
+        )
+    return buffer.getvalue()

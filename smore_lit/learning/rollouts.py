@@ -7,12 +7,14 @@ is cut.
 
 __all__ = [
     "KEYS",
+    "check_state",
     "Local",
     "serve",
     "hidden_main",
     "Worker",
     "obituary",
     "Pool",
+    "check_workers",
     "Rollouts",
     "check_seeds",
     "check_actions",
@@ -31,9 +33,30 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from smore_lit.learning.files import as_whole
+
 
 # book/learning/rollouts.md, section "Several worlds in one process"
 KEYS = ("observation", "achieved_goal", "desired_goal")
+
+
+def check_state(state, goal=None) -> None:
+    """Raise ValueError unless `state` belongs to an episode with one goal.
+
+    Args:
+        state: what an environment returned.
+        goal: the desired goal that the episode began with, if it has begun.
+    """
+    if not isinstance(state, dict) or not set(KEYS) <= set(state):
+        raise ValueError(
+            "this is no goal environment: its states must be dictionaries"
+            f" of {', '.join(KEYS)}"
+        )
+    if goal is not None and not np.array_equal(state["desired_goal"], goal):
+        raise ValueError(
+            "the environment changed the desired goal within an episode:"
+            " let it keep one goal until it is reset"
+        )
 
 
 # book/learning/rollouts.md, section "Several worlds in one process"
@@ -47,22 +70,28 @@ class Local:
 
     def __init__(self, make: Callable, count: int):
         self.environments = [make() for _ in range(count)]
-        self.playing = []
+        self.states, self.ended = [], []
 
     def reset(self, seeds):
         """Begin one episode per seed in the first slots; return states."""
-        self.playing = self.environments[: len(seeds)]
-        return self._stack(
-            env.reset(seed=int(seed))[0]
-            for env, seed in zip(self.playing, seeds, strict=True)
-        )
+        pairs = zip(self.environments, seeds)
+        self.states = [env.reset(seed=int(seed))[0] for env, seed in pairs]
+        for state in self.states:
+            check_state(state)
+        self.goals = [np.array(s["desired_goal"]) for s in self.states]
+        self.ended = [False] * len(self.states)
+        return self._stack()
 
     def step(self, actions):
-        """Apply one action (A,) per playing slot; return the next states."""
-        return self._stack(
-            env.step(action)[0]
-            for env, action in zip(self.playing, actions, strict=True)
-        )
+        """Apply one action (A,) per slot that has not ended; see `reset`."""
+        for slot, action in enumerate(actions):
+            if self.ended[slot]:
+                continue
+            answer = self.environments[slot].step(action)
+            self.states[slot], _, terminated, truncated, _ = answer
+            check_state(self.states[slot], self.goals[slot])
+            self.ended[slot] = bool(terminated or truncated)
+        return self._stack()
 
     def perform(self, pairs, policy, horizon):
         """Play one episode per (seed, generator); return whole episodes."""
@@ -74,12 +103,10 @@ class Local:
         for env in self.environments:
             env.close()
 
-    def _stack(self, states):
-        states = list(states)
-        return {
-            key: np.stack([state[key] for state in states]).astype(np.float32)
-            for key in KEYS
-        }
+    def _stack(self):
+        rows = {key: np.stack([s[key] for s in self.states]) for key in KEYS}
+        rows["observation"] = rows["observation"].astype(np.float32)
+        return rows | {"ended": np.array(self.ended)}
 
 
 # book/learning/rollouts.md, section "The same in another process"
@@ -88,7 +115,7 @@ def serve(pipe, make: Callable, count: int) -> None:
 
     Args:
         pipe: connection that carries (command, rows, options) and back
-            ("ok", states) or ("error", one line).
+            ("ok", states), or (type of error, one line).
         make: returns a new goal environment.
         count: how many environments this worker holds.
     """
@@ -103,8 +130,9 @@ def serve(pipe, make: Callable, count: int) -> None:
     except (EOFError, BrokenPipeError):
         return
     except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else RuntimeError
         line = " ".join(str(error).split())
-        pipe.send(("error", f"{type(error).__name__}: {line}"))
+        pipe.send((kind, f"{type(error).__name__}: {line}"))
 
 
 # book/learning/rollouts.md, section "No need to guard a script"
@@ -136,12 +164,19 @@ class Worker:
 
     def __init__(self, make: Callable, count: int, name: str):
         context = multiprocessing.get_context("spawn")
+        try:
+            needed = b"__main__" in pickle.dumps(make)
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            raise ValueError(
+                f"no worker can make this world ({error}): define it at the"
+                " top of a module, or pass workers=0"
+            ) from None
         self.name = name
         self.pipe, far_end = context.Pipe()
         self.process = context.Process(
             target=serve, args=(far_end, make, count), daemon=True
         )
-        with hidden_main(needed=b"__main__" in pickle.dumps(make)):
+        with hidden_main(needed):
             self.process.start()
         far_end.close()
 
@@ -153,13 +188,18 @@ class Worker:
             pass
 
     def receive(self):
-        """Return the answer; raise RuntimeError with the worker's reason."""
+        """Return the answer, or raise an error with the worker's reason.
+
+        Raises:
+            ValueError: the worker was asked for what it cannot do.
+            RuntimeError: it failed or died.
+        """
         try:
             kind, answer = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             raise RuntimeError(obituary(self.name, self.process)) from None
-        if kind == "error":
-            raise RuntimeError(f"{self.name} failed: {answer}")
+        if kind != "ok":
+            raise kind(f"{self.name} failed: {answer}")
         return answer
 
 
@@ -226,6 +266,18 @@ class Pool:
 
 
 # book/learning/rollouts.md, section "The pool"
+def check_workers(workers: int) -> int:
+    """Return `workers`; ValueError unless this process may start so many."""
+    workers = as_whole("workers", workers)
+    if workers and multiprocessing.current_process().daemon:
+        raise ValueError(
+            "a process of multiprocessing.Pool may start no workers of its"
+            " own: pass workers=0"
+        )
+    return workers
+
+
+# book/learning/rollouts.md, section "The pool"
 class Rollouts:
     """Step many goal environments, in worker processes or in this one.
 
@@ -235,16 +287,14 @@ class Rollouts:
         workers: how many processes; 0 steps them in this one.
 
     Raises:
-        ValueError: a count is out of range.
+        ValueError: a count is out of range, or this process may have no
+            workers, or the environment does not open.
         RuntimeError: a worker failed or died; the line says why.
     """
 
     def __init__(self, make: Callable, slots: int, workers: int = 2):
-        if slots < 1 or workers < 0:
-            raise ValueError(
-                "slots must be at least 1 and workers at least 0, "
-                f"got {slots} and {workers}"
-            )
+        slots = as_whole("slots", slots, 1)
+        workers = check_workers(workers)
         self.slots, self.playing = slots, 0
         if workers == 0:
             self._worlds = Local(make, slots)
@@ -255,15 +305,20 @@ class Rollouts:
         """Begin one episode per seed; see `check_seeds` for what fits.
 
         Returns:
-            observation (n, O), achieved_goal (n, G), desired_goal (n, G),
-            float32, for the n = len(seeds) first slots; the others rest.
+            observation (n, O) float32, achieved_goal and desired_goal
+            (n, G) as the environment has them, ended (n,) bool, for the
+            n = len(seeds) first slots; the others rest.
         """
         seeds = check_seeds(seeds, self.slots)
         self.playing = len(seeds)
         return self._ask("reset", seeds)
 
     def step(self, actions: np.ndarray) -> dict[str, np.ndarray]:
-        """Apply `actions` (n, A); return the states after them, as reset."""
+        """Apply `actions` (n, A); return the states after them, as reset.
+
+        A slot whose episode has ended, terminated or truncated, holds its
+        last state; its action is not played.
+        """
         return self._ask("step", check_actions(actions, self.playing))
 
     def perform(self, policy, pairs, horizon: int) -> dict[str, np.ndarray]:
@@ -302,7 +357,7 @@ class Rollouts:
 # book/learning/rollouts.md, section "The pool"
 def check_seeds(seeds: Sequence[int], slots: int) -> list[int]:
     """Return `seeds` as a list; raise ValueError unless they fit."""
-    seeds = [int(seed) for seed in seeds]
+    seeds = [as_whole("a seed", seed, None) for seed in seeds]
     if not 1 <= len(seeds) <= slots:
         raise ValueError(
             f"got {len(seeds)} seeds for {slots} slots: "
@@ -343,18 +398,27 @@ def play(
 
     Returns:
         observations (E, T+1, O), actions (E, T, A),
-        achieved_goals (E, T+1, G), desired_goals (E, G), all float32.
+        achieved_goals (E, T+1, G), desired_goals (E, G), all float32;
+        lengths (E,) int64, the actions played in each episode. Behind them
+        the last state is repeated and the actions are 0.
     """
     states, actions = [rollouts.reset(seeds)], []
-    goals = states[0]["desired_goal"]
+    goals = states[0]["desired_goal"].astype(np.float32)
     for _ in range(horizon):
-        places = states[-1]["observation"]
-        rows = [act(s, g) for act, s, g in zip(acts, places, goals)]
+        places, ended = states[-1]["observation"], states[-1]["ended"]
+        rows = [
+            actions[-1][slot] * 0.0 if over else act(place, goal)
+            for slot, (act, place, goal, over) in enumerate(
+                zip(acts, places, goals, ended)
+            )
+        ]
         actions.append(check_actions(rows, len(rows)))
         states.append(rollouts.step(actions[-1]))
+    whole = {n: np.stack([s[n] for s in states], 1) for n in states[0]}
     return {
-        "observations": np.stack([s["observation"] for s in states], 1),
+        "observations": whole["observation"],
         "actions": np.stack(actions, 1),
-        "achieved_goals": np.stack([s["achieved_goal"] for s in states], 1),
+        "achieved_goals": whole["achieved_goal"].astype(np.float32),
         "desired_goals": goals,
+        "lengths": horizon - whole["ended"][:, :-1].sum(1),
     }

@@ -43,28 +43,34 @@ class Scaler(nn.Module):
         return (x - self.goal_mean) / self.goal_std
 
     def forward(self, batch: Batch) -> Batch:
-        """Map the observations and goals of a batch."""
+        """Map the observations, goals and tolerances of a batch."""
         return batch._replace(
             observations=self.observations(batch.observations),
             next_observations=self.observations(batch.next_observations),
             goals=self.goals(batch.goals),
             achieved=self.goals(batch.achieved),
+            next_achieved=self.goals(batch.next_achieved),
+            tolerance=batch.tolerance / self.goal_std,
             first_observations=self.observations(batch.first_observations),
         )
 
 
-# book/learning/scaling.md, section "What a network sees"
+# book/learning/scaling.md, section "Two kinds of goals"
 def fit_scaler(scaler: Scaler, trajectories: Trajectories) -> None:
     """Set `scaler`, in place, to the mean and spread of the data.
 
-    Padding beyond an episode's length does not count.
+    Goals that the data achieve and goals that they were asked for count
+    half each; padding beyond an episode's length does not count.
     """
     rows = torch.arange(trajectories.observations.shape[1])
     used = rows.to(trajectories.lengths) <= trajectories.lengths[:, None]
-    for name, values in (
-        ("observation", trajectories.observations[used]),
-        ("goal", trajectories.achieved_goals[used]),
+    achieved = trajectories.achieved_goals[used]
+    for name, kinds in (
+        ("observation", (trajectories.observations[used],)),
+        ("goal", (achieved, trajectories.desired_goals)),
     ):
-        std, mean = torch.std_mean(values.double(), dim=0, correction=0)
+        mean = torch.stack([x.double().mean(dim=0) for x in kinds]).mean(dim=0)
+        squares = [(x.double() - mean).square().mean(dim=0) for x in kinds]
+        std = torch.stack(squares).mean(dim=0).sqrt()
         getattr(scaler, f"{name}_mean").copy_(mean)
         getattr(scaler, f"{name}_std").copy_(std.clamp(min=LEAST_STD))

@@ -23,6 +23,10 @@ __all__ = [
     "watch_ratios",
     "action_free_losses",
     "action_free_score_loss",
+    "TABLE_4",
+    "UNTOUCHED",
+    "PRINTED",
+    "RELEASED",
     "SMORE",
 ]
 
@@ -66,7 +70,7 @@ OBJECTIVES = ("in-sample", "paper", "released", "released-stable")
 
 @dataclass(frozen=True)
 class SmoreConfig(AgentConfig):
-    """Hold the hyperparameters of SMORe, Table 4 of the paper where it speaks.
+    """Hold the hyperparameters of SMORe; its presets have the published ones.
 
     Raises:
         ValueError: an unknown objective, or a number out of its range.
@@ -102,6 +106,12 @@ class SmoreConfig(AgentConfig):
             if not value > 0.0:
                 raise ValueError(f"{name} must be positive, got {value}")
 
+    def unread(self) -> dict[str, str]:
+        """Return temperature and expectile, which need actions."""
+        reason = "action_free has no {}: coefficient sets its sharpness"
+        names = ("temperature", "expectile") if self.action_free else ()
+        return {name: reason.format(name) for name in names}
+
 
 # book/learning/smore.md, section "Hyperparameters"
 def check_combination(config: SmoreConfig) -> None:
@@ -117,11 +127,6 @@ def check_combination(config: SmoreConfig) -> None:
             f"objective {config.objective!r} is made of squares of S(s, a, g):"
             " use in-sample or paper with another divergence or action_free"
         )
-    for name in ("temperature", "expectile") if config.action_free else ():
-        if getattr(config, name) != getattr(SmoreConfig, name):
-            raise ValueError(
-                f"action_free has no {name}: coefficient sets its sharpness"
-            )
 
 
 # book/learning/smore.md, section "Networks"
@@ -393,6 +398,33 @@ def action_free_score_loss(
 
 
 # book/learning/smore.md, section "Without actions"
+TABLE_4 = {
+    "gamma": 0.99,
+    "batch_size": 512,
+    "hidden": (256, 256),
+    "learning_rate": 3e-4,
+    "beta": 0.5,
+    "temperature": 3.0,
+    "cosine": True,
+}
+UNTOUCHED = {"centred": False, "ahead": 0.0, "standardise": False}
+PRINTED = {
+    **TABLE_4,
+    **UNTOUCHED,
+    "objective": "paper",
+    "coefficient": 1.0,
+    "expectile": 0.8,
+    "polyak": PAPER_STEPS["polyak"],
+}
+RELEASED = {
+    **PAPER_STEPS,
+    **UNTOUCHED,
+    "objective": "released",
+    "hidden": (256, 256, 256),
+    "batch_size": 256,
+    "expectile": 0.8,
+    "temperature": 3.0,
+}
 SMORE = Agent(
     name="smore",
     config=SmoreConfig,
@@ -401,12 +433,5 @@ SMORE = Agent(
     cosine=("policy",),
     losses=losses,
     act=act,
-    paper={
-        **PAPER_STEPS,
-        "coefficient": 0.25,
-        "temperature": 3.0,
-        "centred": False,
-        "ahead": 0.0,
-        "standardise": False,
-    },
+    presets={"paper": PRINTED, "released": RELEASED},
 )

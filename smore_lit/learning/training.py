@@ -16,7 +16,9 @@ __all__ = [
     "sample",
     "draw",
     "step",
+    "hold_signals",
     "train",
+    "limit_threads",
     "choose_device",
     "check_finite",
     "Log",
@@ -25,25 +27,30 @@ __all__ = [
     "finish",
     "SCORE_COLUMNS",
     "score_rows",
-    "parse_score",
+    "read_scores",
     "setting_of",
     "versions",
     "summarise",
     "write_summary",
+    "SCORE",
+    "SUMMARY",
     "read_summary",
     "count_flops",
 ]
 
 
 # book/learning/training.md, section "Train, stop, and go on to the same bits"
+import contextlib
 import dataclasses
 import hashlib
 import json
 import math
 import os
 import shutil
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -56,6 +63,7 @@ from tqdm import tqdm
 
 
 # book/learning/training.md, section "Train, stop, and go on to the same bits"
+import smore_lit
 from smore_lit.learning.agent import (
     Agent,
     AgentConfig,
@@ -79,15 +87,30 @@ from smore_lit.learning.evaluation import (
     count_slots,
     evaluate,
     interval,
+    possible,
 )
-from smore_lit.learning.files import Table, read_table, sweep, write_atomic
-from smore_lit.learning.rollouts import Rollouts
+
+
+# book/learning/training.md, section "Train, stop, and go on to the same bits"
+from smore_lit.learning.files import (
+    Table,
+    as_path,
+    as_plain,
+    as_whole,
+    claim_folder,
+    read_json,
+    read_table,
+    sweep,
+    write_atomic,
+)
+from smore_lit.learning.rollouts import Rollouts, check_workers
 from smore_lit.learning.scaling import Scaler, fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,
     Batch,
     Sampler,
     Trajectories,
+    as_trajectories,
     draw_uniforms,
 )
 
@@ -109,17 +132,18 @@ class Plan:
     eval_seed: int = 0  # which episodes
     log_every: int = 100  # updates between rows of metrics.csv
     checkpoint_every: int = 500  # updates between checkpoints
+    threads: int = 1  # of the CPU, that share each product
     compile: bool = False  # fuse the losses with a C++ compiler
 
     def __post_init__(self):
-        counts = dataclasses.asdict(self)
-        if type(counts.pop("compile")) is not bool:
+        values = dataclasses.asdict(self)
+        compiled = as_plain(values.pop("compile"))
+        if type(compiled) is not bool:
             raise ValueError(f"compile must be a bool, got {self.compile!r}")
-        for name, value in counts.items():
+        object.__setattr__(self, "compile", compiled)
+        for name, value in values.items():
             least = 0 if name in ("seed", "eval_seed") else 1
-            if type(value) is not int or value < least:
-                due = f"a whole number, {least} or more"
-                raise ValueError(f"{name} must be {due}, got {value!r}")
+            object.__setattr__(self, name, as_whole(name, value, least))
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
@@ -250,7 +274,7 @@ def start_run(
     if config.standardise:
         fit_scaler(state.networks["scaler"], sampler.data)
     generators = [
-        torch.Generator(device).manual_seed(batch_seed(seed)) for seed in seeds
+        torch.Generator().manual_seed(batch_seed(seed)) for seed in seeds
     ]
     run = Run(agent, config, plan, task, state, sampler, generators, directory)
     if directory is not None:
@@ -282,17 +306,19 @@ def choose_sampler(
 # book/learning/training.md, section "Starting a run, or finding one"
 def _claim(run: Run) -> None:
     folder, wanted = run.directory, run.description
-    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "summary.json").exists():
+        claim_folder(folder)
     sweep(folder)
     path = folder / "config.json"
     if path.exists():
-        _compare(folder, _read_json(path), wanted)
+        found = read_json(path, {}, "delete it or choose another folder")
+        _compare(folder, found, wanted)
     else:
         write_atomic(path, json.dumps(wanted, indent=2) + "\n")
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         content = read_checkpoint(checkpoint)
-        _compare(folder, content.get("description") or {}, wanted)
+        _compare(folder, content["description"], wanted)
         restore(content, run.state, run.generators)
 
 
@@ -303,16 +329,6 @@ def _compare(folder: Path, found: dict, wanted: dict) -> None:
             f"{folder} holds another run (differs in {', '.join(keys)}):"
             " choose another folder or delete it"
         )
-
-
-def _read_json(path: Path) -> dict:
-    try:
-        found = json.loads(path.read_bytes())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} is damaged: choose another folder")
-    return found
 
 
 # book/learning/training.md, section "The loop"
@@ -334,6 +350,7 @@ def draw(run: Run, sample: Callable, generators) -> tuple[Batch, Batch]:
     noise = run.config.draws(sizes_of(run.sampler.data))
     columns = run.sampler.columns + noise
     uniforms = draw_uniforms(generators, run.config.batch_size, columns)
+    uniforms = uniforms.to(run.sampler.data.observations.device)
     return sample(run.sampler, run.state.networks["scaler"], uniforms)
 
 
@@ -344,30 +361,65 @@ def step(run: Run) -> dict[str, torch.Tensor]:
     return update(agent, run.config, run.state, rho, q, run.plan.updates)
 
 
+# book/learning/training.md, section "The loop"
 def _loop(run: Run, log: "Log", progress: bool) -> None:
     plan, state, began = run.plan, run.state, time.perf_counter()
-    first, last = state.updates, plan.updates
+    first, last, measured = state.updates, plan.updates, {}
     looks = (
         (plan.log_every, log.measure),
         (plan.eval_every, log.evaluate),
         (plan.checkpoint_every, partial(save, run)),
     )
     options = dict(disable=not progress, unit="update")
-    with tqdm(total=last, initial=first, **options) as bar:
-        while state.updates < last:
+    bar = tqdm(total=last, initial=first, **options)
+    with bar, hold_signals() as stopped:
+        while state.updates < last and not stopped:
             measured = step(run)
             done = state.updates
             bar.update()
             for every, look in looks:
                 if done % every == 0 or done == last:
                     look(measured)
+        if state.updates < last:
+            save(run, measured)
+    if stopped:
+        signal.raise_signal(stopped[0])
     seconds = time.perf_counter() - began
     finish(run, state.updates - first, seconds, log.spent)
 
 
 # book/learning/training.md, section "The loop"
+@contextlib.contextmanager
+def hold_signals() -> Iterator[list[int]]:
+    """Note the first SIGINT or SIGTERM in the list that this yields.
+
+    A second one meets whoever answered it before; one that was ignored stays
+    ignored. Python lets only the main thread answer signals; in another
+    thread nothing is held.
+    """
+    stopped, before = [], {}
+
+    def note(number, frame):
+        stopped.append(number)
+        release()
+
+    def release():
+        for number, answer in before.items():
+            signal.signal(number, answer)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) not in (None, signal.SIG_IGN):
+                before[number] = signal.signal(number, note)
+    try:
+        yield stopped
+    finally:
+        release()
+
+
+# book/learning/training.md, section "The loop"
 def train(
-    trajectories: Trajectories,
+    trajectories: Trajectories | dict,
     algorithm: str | Agent = "smore",
     task=None,
     out: Path | str | None = None,
@@ -381,11 +433,12 @@ def train(
     """Train an agent on recorded episodes, all seeds together.
 
     Args:
-        trajectories: the data.
+        trajectories: the data, or a dictionary of arrays or the path of a
+            dataset, as `as_trajectories` takes them.
         algorithm: name of an agent, or an `Agent` of your own.
-        task: where to evaluate; None trains without evaluation and, as no
-            threshold is known then, draws goals by hindsight and by exact
-            hits only.
+        task: where to evaluate, a task or its name; None trains without
+            evaluation and, as no threshold is known then, draws goals by
+            hindsight and by exact hits only.
         out: folder for config.json, metrics.csv, scores.csv, checkpoint.pt
             and summary.json; a finished run there is returned at once, an
             interrupted one goes on to the same bits (on CPU).
@@ -393,29 +446,49 @@ def train(
         workers: simulator processes of the evaluation.
         progress: show a progress bar on standard error.
         settings: hyperparameters that differ from the preset's.
-        preset: "shared", the agent's defaults, or "paper", as published.
+        preset: "shared", the agent's defaults, or another of its presets.
         plan: any field of `Plan`, such as updates=20_000 or seeds=5.
 
     Returns:
         The finished run: act with run.policy, read run.scores, run.summary.
 
     Raises:
-        ValueError: unknown names, values out of range, data that do not fit.
+        ValueError: unknown names, values out of range, data that do not fit,
+            a task whose simulator does not open.
         OSError: `out` cannot be written.
         FloatingPointError: a loss became NaN or infinite.
     """
+    workers = as_whole("workers", workers)
+    if task is not None:
+        check_workers(workers)
     agent = find_agent(algorithm)
     device = choose_device(device)
-    directory = None if out is None else Path(out)
+    directory = None if out is None else as_path(out)
     config = make_config(agent, preset, **(settings or {}))
     try:
         plan = Plan(**plan)
     except TypeError as error:
         raise ValueError(f"unknown option of training: {error}") from None
-    run = start_run(trajectories, agent, config, plan, task, directory, device)
-    with Log(run, workers) as log:
-        _loop(run, log, progress)
+    task = None if task is None else smore_lit.load_task(task)
+    if isinstance(trajectories, str | bytes | os.PathLike):
+        trajectories = smore_lit.read_dataset(trajectories, task)
+    data = as_trajectories(trajectories)
+    with limit_threads(plan.threads):
+        run = start_run(data, agent, config, plan, task, directory, device)
+        with Log(run, workers) as log:
+            _loop(run, log, progress)
     return run
+
+
+@contextlib.contextmanager
+def limit_threads(count: int):
+    """Let PyTorch use `count` threads of the CPU inside this context."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 # book/learning/training.md, section "The loop"
@@ -448,8 +521,10 @@ def check_finite(measured: dict[str, torch.Tensor], updates: int) -> None:
 
 # book/learning/training.md, section "What a run writes"
 class Log:
-    """Write what a run measures; a context that closes its simulators.
+    """Write what a run measures; a context that holds its simulators.
 
+    They open before the first update, so that a simulator that is missing is
+    told then, and not after the training that the first evaluation follows.
     Rows beyond the update at which the run starts come from a killed process
     and are dropped.
     """
@@ -461,7 +536,7 @@ class Log:
         if run.directory is not None and run.task is not None:
             path = run.directory / "scores.csv"
             self.table = Table(path, SCORE_COLUMNS, self.start)
-            run.scores += [parse_score(row) for row in read_table(path)]
+            run.scores += read_scores(path)
 
     def measure(self, measured: dict[str, torch.Tensor]) -> None:
         """Append one row per seed to metrics.csv."""
@@ -481,9 +556,6 @@ class Log:
             return
         check_finite(measured, run.state.updates)
         began = time.perf_counter()
-        if self.rollouts is None:
-            slots = count_slots(plan.seeds, plan.eval_episodes)
-            self.rollouts = Rollouts(run.task.make, slots, self.workers)
         options = plan.eval_episodes, plan.eval_seed, 0, self.rollouts
         scores = evaluate(run.task, run.policy, run.seeds, *options)
         rows = score_rows(run, scores)
@@ -493,6 +565,10 @@ class Log:
         self.spent += time.perf_counter() - began
 
     def __enter__(self):
+        run, plan = self.run, self.run.plan
+        if run.task is not None and run.state.updates < plan.updates:
+            slots = count_slots(plan.seeds, plan.eval_episodes)
+            self.rollouts = Rollouts(run.task.make, slots, self.workers)
         return self
 
     def __exit__(self, *exception):
@@ -560,19 +636,34 @@ def score_rows(run: Run, scores: dict[str, np.ndarray]) -> list[dict]:
     ]
 
 
-def parse_score(row: dict[str, str]) -> dict:
-    """Turn the text of a row of scores.csv back into its values."""
+def read_scores(path: Path) -> list[dict]:
+    """Read the rows of scores.csv, numbers as numbers.
+
+    Raises:
+        ValueError: a cell that is no finite number.
+    """
     kinds = dict.fromkeys(METRICS, float)
     kinds |= dict.fromkeys(("seed", "updates", "episodes"), int)
-    return {name: kinds.get(name, str)(value) for name, value in row.items()}
+    rows = read_table(path)
+    for row in rows:
+        for name in kinds:
+            try:
+                row[name] = kinds[name](row[name])
+                fine = math.isfinite(row[name])
+            except ValueError:
+                fine = False
+            if not fine:
+                raise ValueError(f"{path} has no number {name}: delete it")
+    return rows
 
 
 # book/learning/training.md, section "What a run writes"
 def setting_of(agent: Agent, config: AgentConfig) -> str:
-    """Return "default", "paper", or the hyperparameters that are neither."""
+    """Return "default", a preset, or what differs from the defaults."""
     default = agent.config()
-    if agent.paper and config == make_config(agent, "paper"):
-        return "paper"
+    for preset in agent.presets:
+        if config == make_config(agent, preset):
+            return preset
     changed = [
         f"{f.name}={getattr(config, f.name)}"
         for f in dataclasses.fields(config)
@@ -583,8 +674,8 @@ def setting_of(agent: Agent, config: AgentConfig) -> str:
 
 def versions() -> str:
     """Return the versions that scores depend on, in one line."""
-    found = []
-    for name in ("smore_lit", "torch", "mujoco", "gymnasium-robotics"):
+    found = [f"smore_lit {smore_lit.__version__}"]
+    for name in ("torch", "mujoco", "gymnasium-robotics"):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
@@ -613,7 +704,14 @@ def summarise(
         "seeds": list(run.seeds),
         "updates": run.state.updates,
         "episodes": run.plan.eval_episodes,
-        "scores": {n: interval([r[n] for r in last]) for n in METRICS if last},
+        "scores": {
+            name: interval(
+                [row[name] for row in last],
+                within=possible(name, run.task.horizon),
+            )
+            for name in METRICS
+            if last
+        },
         "wall_seconds": seconds,
         "updates_per_second": updates / training if updates else None,
         "gflop_per_update": count_flops(run) / 1e9,
@@ -632,16 +730,33 @@ def write_summary(path: Path, summary: dict) -> None:
     write_atomic(path, content + "\n")
 
 
+SCORE = {"mean": float, **dict.fromkeys(("std", "low", "high"), (float, None))}
+SUMMARY = {
+    "task": (str, None),
+    "algorithm": str,
+    "setting": str,
+    "seeds": [int],
+    "updates": int,
+    "episodes": int,
+    "scores": {...: SCORE},
+    "wall_seconds": float,
+    "updates_per_second": (float, None),
+    "gflop_per_update": float,
+    "versions": str,
+}
+
+
 def read_summary(path: Path) -> dict:
-    """Read a summary that `write_summary` wrote; null becomes NaN."""
-    try:
-        summary = json.loads(path.read_bytes())
-        scores = {
-            name: {k: math.nan if v is None else v for k, v in score.items()}
-            for name, score in summary["scores"].items()
-        }
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise ValueError(f"{path} is damaged: delete it") from None
+    """Read a summary that `write_summary` wrote; null becomes NaN.
+
+    Raises:
+        ValueError: it lacks something, or holds what it cannot hold.
+    """
+    summary = read_json(path, SUMMARY, "delete it, it is written again")
+    scores = {
+        name: {k: math.nan if v is None else v for k, v in score.items()}
+        for name, score in summary["scores"].items()
+    }
     return summary | {"scores": scores}
 
 

@@ -7,8 +7,13 @@ and transitions that reach them.
 
 __all__ = [
     "Trajectories",
+    "ROUNDING",
+    "scale_actions",
     "as_trajectories",
+    "ARRAYS",
+    "as_array",
     "Batch",
+    "reaches",
     "take",
     "find_hits",
     "find_leaving",
@@ -23,13 +28,16 @@ __all__ = [
 
 # book/learning/trajectories.md, section "Sample goals from hindsight"
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+import smore_lit
 
 
 # book/learning/trajectories.md, section "Episodes as tensors"
@@ -39,7 +47,8 @@ class Trajectories:
 
     Fields:
         observations: s_0 .. s_T, (E, T+1, O) float32.
-        actions: a_0 .. a_{T-1}, (E, T, A) float32; a_t leads to s_{t+1}.
+        actions: a_0 .. a_{T-1}, (E, T, A) float32 in [-1, 1]; a_t leads to
+            s_{t+1}.
         achieved_goals: phi(s_0) .. phi(s_T), (E, T+1, G) float32.
         desired_goals: the goal the episode was collected for, (E, G) float32.
         lengths: transitions in each episode, (E,) int64, 1 to T; rows beyond
@@ -65,41 +74,135 @@ class Trajectories:
 
 
 # book/learning/trajectories.md, section "Episodes as tensors"
+ROUNDING = 1e-6  # by which an action may exceed 1
+
+
+def scale_actions(actions, low=None, high=None) -> np.ndarray:
+    """Return actions in [-1, 1], scaled from declared bounds if there are any.
+
+    Args:
+        actions: (..., A); NaN marks padding and stays.
+        low, high: what -1 and 1 stand for, numbers or (A,); both or none.
+
+    Returns:
+        float32, of the same shape.
+
+    Raises:
+        ValueError: actions beyond the bounds by more than `ROUNDING`, or
+            bounds that are none; the line names the largest action.
+    """
+    actions = np.asarray(actions, dtype=np.float64)
+    given, bounds = actions, "[-1, 1], to which policies are clipped"
+    if low is not None or high is not None:
+        low, high = _check_bounds(low, high, actions.shape[-1:])
+        actions = 2 * (actions - low) / (high - low) - 1
+        bounds = "action_low to action_high"
+    outside = np.abs(actions) > 1 + ROUNDING
+    if outside.any():
+        largest = np.abs(given[outside]).max()
+        raise ValueError(
+            f"actions reach {largest:.8g}, beyond {bounds}: declare the true"
+            " action_low and action_high, or clip them"
+        )
+    return actions.clip(-1, 1).astype(np.float32)
+
+
+def _check_bounds(low, high, shape) -> list[np.ndarray]:
+    if low is None or high is None:
+        raise ValueError("give both action_low and action_high, or none")
+    low, high = (np.asarray(bound, dtype=np.float64) for bound in (low, high))
+    fits = all(bound.shape in ((), shape) for bound in (low, high))
+    if not fits or not np.isfinite(high - low).all() or (low >= high).any():
+        raise ValueError(
+            "action_low must be below action_high, both finite, and each a"
+            f" number or {shape}"
+        )
+    return [low, high]
+
+
+# book/learning/trajectories.md, section "Episodes as tensors"
 def as_trajectories(
     observations,
-    actions,
-    achieved_goals,
-    desired_goals,
+    actions=None,
+    achieved_goals=None,
+    desired_goals=None,
     lengths=None,
     device: str | torch.device = "cpu",
+    action_low=None,
+    action_high=None,
 ) -> Trajectories:
     """Check plain arrays and hold them as `Trajectories`.
 
     Args:
         observations, actions, achieved_goals, desired_goals: array-likes of
-            the shapes of `Trajectories`.
+            the shapes of `Trajectories`; or, in the place of the first, one
+            dictionary of them, `Trajectories`, or the path of a dataset.
         lengths: transitions per episode, (E,); all T when left out.
         device: where the tensors, and so the sampling, shall live.
+        action_low, action_high: bounds of the recorded actions, numbers or
+            (A,), if they are not -1 and 1; see `scale_actions`.
 
     Raises:
         ValueError: shapes that do not fit together, no episode, lengths
-            outside 1 to T, or NaN or infinity in a row that is not padding.
+            outside 1 to T, NaN or infinity in a row that is not padding, or
+            actions beyond their bounds.
     """
-    arrays = [
-        np.array(a, dtype=np.float32)
-        for a in (observations, actions, achieved_goals, desired_goals)
-    ]
+    given = (observations, actions, achieved_goals, desired_goals, lengths)
+    *given, lengths = _gather(*given)
+    arrays = [as_array(name, a) for name, a in zip(ARRAYS, given)]
     if lengths is None:
         shape = arrays[1].shape
         lengths = np.full(shape[:1], shape[1] if len(shape) > 1 else 0)
-    lengths = np.array(lengths)
-    _check(*arrays, lengths)
+    lengths = as_array("lengths", lengths, None)
+    used = _check(*arrays, lengths)
+    exact = as_array("actions", given[1], np.float64)[used]
+    arrays[1][used] = scale_actions(exact, action_low, action_high)
     arrays.append(lengths.astype(np.int64))
     return Trajectories(*map(torch.from_numpy, arrays)).to(device)
 
 
 # book/learning/trajectories.md, section "Episodes as tensors"
+ARRAYS = ("observations", "actions", "achieved_goals", "desired_goals")
+
+
+def as_array(name: str, values, kind=np.float32) -> np.ndarray:
+    """Return a copy of `values` as an array; what is too large is infinite.
+
+    Raises:
+        ValueError: no array of numbers.
+    """
+    if isinstance(values, Tensor):
+        values = values.detach().cpu().numpy()
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(values, dtype=kind)
+    except (TypeError, ValueError) as error:
+        reason = f"{name} must be an array of numbers ({error})"
+        raise ValueError(reason) from None
+
+
+def _gather(first, *others) -> list:
+    names, alone = [*ARRAYS, "lengths"], Mapping | str | bytes | os.PathLike
+    if isinstance(first, Trajectories):
+        first = {name: getattr(first, name) for name in names}
+    if not isinstance(first, alone):
+        first = dict(zip(names, (first, *others)))
+    elif any(other is not None for other in others):
+        raise ValueError("give arrays, or one dictionary or path of them")
+    if not isinstance(first, Mapping):
+        first = smore_lit.read_dataset(first)
+    strange = [name for name in first if name not in names]
+    lacking = [name for name in ARRAYS if first.get(name) is None]
+    if strange or lacking:
+        found = f"lack {lacking[0]}" if lacking else f"have {strange[0]!r}"
+        known = ", ".join(ARRAYS)
+        raise ValueError(f"the data {found}; they are {known} and lengths")
+    return [first.get(name) for name in names]
+
+
+# book/learning/trajectories.md, section "Episodes as tensors"
 def _check(observations, actions, achieved_goals, desired_goals, lengths):
+    """Return which actions are none of the padding, (E, T)."""
     if actions.ndim != 3 or 0 in actions.shape:
         raise ValueError(
             "actions must be (episodes, T, A), none of them 0,"
@@ -119,7 +222,7 @@ def _check(observations, actions, achieved_goals, desired_goals, lengths):
             raise ValueError(
                 f"{name} must be {shape} to fit actions, got {array.shape}"
             )
-    whole = lengths.dtype.kind in "iu"
+    whole = lengths.dtype.kind in "iuf" and (lengths == lengths // 1).all()
     if not whole or lengths.min() < 1 or lengths.max() > horizon:
         raise ValueError(f"lengths must be whole numbers in 1 to {horizon}")
     rows = np.arange(horizon + 1) <= lengths[:, None]
@@ -133,6 +236,7 @@ def _check(observations, actions, achieved_goals, desired_goals, lengths):
             raise ValueError(
                 f"{name} holds NaN or infinity: drop those episodes"
             )
+    return rows[:, 1:]
 
 
 # book/learning/trajectories.md, section "Goals in hindsight"
@@ -146,8 +250,23 @@ class Batch(NamedTuple):
     reached: Tensor  # 1 where phi(s') is within tolerance of g, (N, B)
     steps: Tensor  # f - t of a hindsight goal, 0 of another, (N, B)
     achieved: Tensor  # phi(s)  (N, B, G)
+    next_achieved: Tensor  # phi(s')  (N, B, G)
+    tolerance: Tensor  # within which a goal is reached, on its scale (N, B, G)
     first_observations: Tensor  # s_0 of the episode, (N, B, O)
     noise: Tensor  # uniforms in [0, 1) for the losses' own draws, (N, B, D)
+
+
+def reaches(after: Tensor, goals: Tensor, tolerance: Tensor) -> Tensor:
+    """Return 1 where a transition reaches a goal, not only its own, (N, B).
+
+    Args:
+        after: phi(s'), (N, B, G).
+        goals: which goals to test, (N, B, G).
+        tolerance: of a batch, on the scale of the goals, (N, B, G).
+    """
+    gap = after - goals
+    parts = torch.where(gap == 0.0, 0.0, gap / tolerance)
+    return (parts.norm(dim=-1) <= 1.0).to(goals.dtype)
 
 
 # book/learning/trajectories.md, section "The corrected sampler"
@@ -160,15 +279,17 @@ def take(
     tolerance: float,
 ) -> Batch:
     """Gather transitions (episode, step), each (N, B) int64, with goals."""
-    gap = trajectories.achieved_goals[episode, step + 1] - goals
+    after = trajectories.achieved_goals[episode, step + 1]
     return Batch(
         trajectories.observations[episode, step],
         trajectories.actions[episode, step],
         trajectories.observations[episode, step + 1],
         goals,
-        (gap.norm(dim=-1) <= tolerance).to(goals.dtype),
+        ((after - goals).norm(dim=-1) <= tolerance).to(goals.dtype),
         steps.to(goals.dtype),
         trajectories.achieved_goals[episode, step],
+        after,
+        torch.full_like(goals, tolerance),
         trajectories.observations[episode, 0],
         goals.new_empty(*step.shape, 0),
     )
@@ -226,8 +347,9 @@ def draw_future(u: Tensor, left: Tensor, discount: float) -> Tensor:
     """
     if discount == 1.0:
         return (u * left).long()
-    covered = u * (1.0 - discount**left)  # F(k) is 1 - discount ** (k + 1)
-    steps = (torch.log1p(-covered) / math.log(discount)).long()
+    rate = math.log(discount)  # F(k) is 1 - exp(rate (k + 1))
+    covered = u * torch.expm1(rate * left.double())
+    steps = (torch.log1p(covered) / rate).long()
     return torch.minimum(steps, left - 1)
 
 

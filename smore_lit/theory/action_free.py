@@ -11,6 +11,7 @@ __all__ = [
     "clamped_conjugate",
     "action_free_objective",
     "reachable_support",
+    "TIGHT",
     "flow_matrix",
     "Matching",
     "solve_matching",
@@ -98,16 +99,18 @@ def clamped_conjugate(
     Returns:
         Shape of y; infinite where y is beyond every slope of f.
     """
-    return _clamped_excess(divergence, y, floor) + floor * y
+    return _excess(divergence, y, floor, np.zeros_like(floor))
 
 
-def _clamped_excess(
-    divergence: FDivergence, y: ndarray, floor: ndarray
+def _excess(
+    divergence: FDivergence, y: ndarray, floor: ndarray, share: ndarray
 ) -> ndarray:
-    """Return the clamped conjugate less floor * y."""
+    """Return the clamped conjugate less `share` times y, free of y where
+    both are equal and the clamp holds."""
+    edge = (floor - share) * y - _map(divergence.generator, floor)
     inside = _map(divergence.ratio, y) > floor
-    peak = _map(divergence.nonnegative_conjugate, y) - floor * y
-    return np.where(inside, peak, -_map(divergence.generator, floor))
+    above = _map(divergence.nonnegative_conjugate, y) - share * y
+    return np.where(inside, above, edge)
 
 
 # book/theory/action_free.md, section "The dual, one transition at a time"
@@ -152,30 +155,14 @@ def action_free_objective(
     Source: Theorem 2 of Sikchi et al. (2024), clamp corrected.
     """
     low = _floor(rho, q, beta, corrected, floor)
-    share = ratio_floor(beta, q, rho)
     m, y = mix(beta, q, rho), state_difference(mdp, score)
     if (y[m == 0] > divergence.domain[1]).any():
         return np.inf
-    gain = _clamped_excess(divergence, np.where(m > 0, y, 0), low)
+    share = ratio_floor(beta, q, rho)
+    excess = _excess(divergence, np.where(m > 0, y, 0), low, share)
     start = np.outer(mdp.start, mdp.goal_law)
     first = beta * (1 - mdp.gamma) * (start * score).sum()
-    return float(first + (m * (gain + (low - share) * y)).sum())
-
-
-# book/theory/action_free.md, section "Two programs for one number"
-def _starts(mdp: GoalMDP) -> ndarray:
-    """Return where episodes may begin, booleans (S, G)."""
-    return np.outer(mdp.start, mdp.goal_law) > 0
-
-
-def _reached(mdp: GoalMDP, allowed: ndarray) -> ndarray:
-    """Return where `allowed` transitions (S, A, G) lead, (S, G)."""
-    leads, reached = (mdp.transitions > 0).astype(float), _starts(mdp)
-    while True:
-        ahead = np.einsum("sat,sag->tg", leads, allowed & reached[:, None]) > 0
-        if not (ahead & ~reached).any():
-            return reached
-        reached |= ahead
+    return float(first + (m * excess).sum())
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -193,19 +180,24 @@ def reachable_support(mdp: GoalMDP, allowed: ndarray) -> ndarray:
         ValueError: some start cannot be kept inside.
     """
     allowed = np.array(allowed, dtype=bool)
-    leads = (mdp.transitions > 0).astype(float)
+    leads = (mdp.gamma * mdp.transitions > 0).astype(float)
     while True:
         dead = ~allowed.any(axis=1)
         risky = np.einsum("sat,tg->sag", leads, dead) > 0
         if not (allowed & risky).any():
             break
         allowed &= ~risky
-    if (_starts(mdp) & dead).any():
+    reached = np.outer(mdp.start, mdp.goal_law) > 0
+    if (reached & dead).any():
         raise ValueError(
             "every policy leaves the support of q and rho and the divergence"
             " is infinite: use a soft q, or data that cover the starts"
         )
-    return allowed & _reached(mdp, allowed)[:, None]
+    while True:
+        ahead = np.einsum("sat,sag->tg", leads, allowed & reached[:, None]) > 0
+        if not (ahead & ~reached).any():
+            return allowed & reached[:, None]
+        reached |= ahead
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -226,38 +218,69 @@ def _cost(divergence: FDivergence, d: ndarray, parts: tuple) -> tuple:
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+def _solve_or_tell(matrix: ndarray, right: ndarray) -> ndarray:
+    """Return the solution of a linear system, ValueError if there is none."""
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "the masses of q and rho lie too far apart for Newton's method:"
+            f" {error}"
+        ) from None
+
+
+# book/theory/action_free.md, section "Two programs for one number"
 def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: tuple
 ) -> ndarray:
     """Minimise the divergence over d > 0 with `flow @ d` kept."""
-    mu, price, none = 1e-2, 1e-2 / d, np.zeros((len(flow), len(flow)))
+    mu, rent, none = 1e-2, 1e-2 / d, np.zeros((len(flow), len(flow)))
     while mu > 1e-13:
         for _ in range(60):
             value, first, second = _cost(divergence, d, parts)
-            gradient, weight = first - mu / d, second + price / d
+            gradient, weight = first - mu / d, second + rent / d
             system = np.block([[np.diag(weight), flow.T], [flow, none]])
             pull = np.concatenate([-gradient, np.zeros(len(flow))])
-            step = np.linalg.solve(system, pull)[: len(d)]
-            drop = -gradient @ step
-            if drop <= 1e-3 * mu:
-                break
-            turn = mu / d - price - price / d * step
+            step, price = np.split(_solve_or_tell(system, pull), [len(d)])
+            turn = mu / d - rent - rent / d * step
+            pace = min(1.0, 0.99 / max(-(turn / rent).min(), 1e-300))
+            rent, drop = rent + pace * turn, weight @ step**2
             size = min(1.0, 0.99 / max(-(step / d).min(), 1e-300))
-            pace = min(1.0, 0.99 / max(-(turn / price).min(), 1e-300))
             value -= mu * np.log(d).sum()
+            noise = 1e-15 * (1 + abs(value))
             while size > 1e-10:
                 trial = d + size * step
                 other = _cost(divergence, trial, parts)[0]
                 other -= mu * np.log(trial).sum()
-                if other <= value - 0.1 * size * drop:
+                if other <= value - 0.1 * size * drop + noise:
                     break
                 size /= 2
-            d, price = d + size * step, price + pace * turn
+            else:
+                break
+            d = trial
+            if drop <= 1e-3 * mu:
+                break
         mu /= 5
+    value, first, _ = _cost(divergence, d, parts)
+    rent = first + flow.T @ price  # no d of this mass gains more than left
+    left = rent @ d + max(0.0, -rent.min()) * d.sum()
+    if not left <= 1e-6 * max(1.0, abs(value)):
+        least = parts[0].min(initial=1.0, where=parts[0] > 0)
+        raise ValueError(
+            f"the barrier for {divergence.name} stopped {left:.0e} from the"
+            f" optimum: the masses, {least:.0e} and up, lie too far apart"
+        )
     return d
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+TIGHT = {  # the defaults, 1e-7, grow by 1 / (1 - gamma)
+    "presolve": False,
+    "primal_feasibility_tolerance": 1e-10,
+    "dual_feasibility_tolerance": 1e-10,
+}
+
+
 def flow_matrix(mdp: GoalMDP) -> ndarray:
     """Return the matrix of the map from S to y for one goal, (S, S A)."""
     size = mdp.states * mdp.actions
@@ -282,6 +305,7 @@ def _match_tv(mdp: GoalMDP, q: ndarray) -> ndarray:
         A_eq=hstack([flow, 0 * flow]),
         b_eq=start.ravel(),
         method="highs",
+        options=TIGHT,
     )
     if found.status:
         raise ValueError(f"the linear program failed: {found.message}")
@@ -318,7 +342,8 @@ def solve_matching(
         The best policy and its exact value.
 
     Raises:
-        ValueError: every policy has infinite divergence.
+        ValueError: every policy has infinite divergence, or the masses
+            of q and rho lie too far apart for the barrier.
 
     Source: Eq. 51 of Sikchi et al. (2024).
     """
@@ -360,12 +385,12 @@ def _terms(
 ) -> Callable:
     """Return the dual of one goal, held back at holes, of scores (S,)."""
     m, data, floor = parts
-    edge = divergence.domain[1] if mass.size else 0.0
+    edge = divergence.domain[1]
 
     def terms(score: ndarray) -> tuple:
         y = score @ flow
-        conjugate = clamped_conjugate(divergence, y, floor)
-        if not np.isfinite(conjugate).all():
+        excess = _excess(divergence, y, floor, data / m)
+        if not np.isfinite(excess).all():
             return np.inf, None, None, None
         w = clamped_ratio(divergence, y, floor)
         inside = w > floor
@@ -373,7 +398,7 @@ def _terms(
         x = torch.as_tensor(np.where(inside, w, 1.0)).requires_grad_()
         (bend,) = torch.autograd.grad(divergence.derivative(x).sum(), x)
         curve = np.where(inside, m / bend.numpy(), 0.0)
-        value = start @ score + m @ conjugate - data @ y
+        value = start @ score + m @ excess
         value += (push @ push - mass @ mass) / (2 * STIFFNESS)
         slope = start + flow @ (m * w - data) + holes @ push
         bend = STIFFNESS * (holes * (push > 0)) @ holes.T
@@ -384,31 +409,49 @@ def _terms(
 
 # book/theory/action_free.md, section "Two programs for one number"
 def _minimise(terms: Callable, score: ndarray, limit: int = 1000) -> tuple:
-    """Return the minimiser of a convex function, and its last term."""
-    lift = 1.0
+    """Return the minimiser of a convex function, and its last term.
+
+    The steps are Newton's, damped, from `score`.
+
+    Raises:
+        ValueError: it has not converged.
+    """
+    lift, stalled = 1.0, 0
     value, slope, bend, push = terms(score)
     for _ in range(limit):
         steep = np.abs(slope).max()
         ridge = max(lift * steep, 1e-13 * np.trace(bend))
-        if steep <= 2e-15 or lift > 1e30:
-            break
-        step = -np.linalg.solve(bend + ridge * np.eye(len(score)), slope)
-        if -slope @ step <= 1e-29:
-            break
-        trial = terms(score + step)
+        if steep <= 1e-15 or stalled == 5:
+            return score, push
+        step = -_solve_or_tell(bend + ridge * np.eye(len(score)), slope)
+        trial, drop = terms(score + step), -slope @ step
         noise = 1e-14 * max(abs(value), 1e-3)
-        better = trial[0] <= value + 1e-4 * slope @ step
-        if not better and abs(trial[0] - value) <= noise:
+        better = trial[0] <= value - 1e-4 * drop
+        if abs(trial[0] - value) <= noise and drop <= noise:
             better = np.abs(trial[1]).max() <= 0.5 * steep
-            if not better and -slope @ step <= noise:
-                break
+            stalled = 0 if better else stalled + 1
         if better:
             score, (value, slope, bend, push) = score + step, trial
-        lift = max(lift / 10, 1e-6) if better else 8 * lift
-    return score, push
+        lift = max(lift / 10, 1e-6) if better else min(8 * lift, 1e30)
+    if steep <= 1e-9:  # on the way to an infimum that is not attained
+        return score, push
+    raise ValueError(
+        f"Newton's method on the action-free dual stopped after {limit} steps"
+        f" with its flow violated by {steep:.1e}"
+    )
 
 
 # book/theory/action_free.md, section "Two programs for one number"
+def _inside(mdp: GoalMDP, score: ndarray, edge: float) -> ndarray:
+    """Return the score raised until rounding keeps y at most `edge`."""
+    spare = np.finfo(float).eps
+    while spare < 1e-3:
+        if (state_difference(mdp, score) <= edge).all():
+            return score
+        score, spare = score + spare / (1 - mdp.gamma), 2 * spare
+    raise ValueError("rounding keeps the score out of the conjugate's domain")
+
+
 def _minimise_tv(
     mdp: GoalMDP, m: ndarray, data: ndarray, floor: ndarray
 ) -> tuple[ndarray, ndarray]:
@@ -431,6 +474,7 @@ def _minimise_tv(
         b_ub=np.concatenate([zero, (1 - low) / 2, zero + 0.5]),
         bounds=(None, None),
         method="highs",
+        options=TIGHT,
     )
     if found.status:
         raise ValueError(f"the linear program failed: {found.message}")
@@ -438,36 +482,75 @@ def _minimise_tv(
     upper, lower, edge = -found.ineqlin.marginals.reshape(3, -1)
     mixture = (upper + low * lower + edge).reshape(shape)
     score = found.x[: linear.size].reshape(shape[:2]).T
-    top = state_difference(mdp, score).max()
-    score = score * min(1.0, 0.5 / max(top, 0.5) * (1 - 1e-12))
-    return score, np.moveaxis(mixture, 0, -1)
+    return _inside(mdp, score, 0.5), np.moveaxis(mixture, 0, -1)
 
 
 # book/theory/action_free.md, section "Two programs for one number"
-def _solve_goal(
+def _way_out(flow: ndarray, rows: ndarray, idle: ndarray) -> ndarray:
+    """Return the least score (S,), 0 on `rows`, with y <= -1 on `idle`."""
+    move, ahead = np.zeros(len(rows)), flow[~rows][:, idle].T
+    one, edge = np.eye(ahead.shape[1]), np.ones((ahead.shape[1], 1))
+    found = linprog(
+        np.append(0 * edge, 1.0),
+        A_ub=np.block(
+            [[ahead, ahead[:, :1] * 0], [one, -edge], [-one, -edge]]
+        ),
+        b_ub=np.append(-np.ones(len(ahead)), np.zeros(2 * len(one))),
+        bounds=(None, None),
+        method="highs",
+        options=TIGHT,
+    )
+    if found.status:
+        raise ValueError(f"the linear program failed: {found.message}")
+    move[~rows] = found.x[:-1]
+    return move
+
+
+def _leave(
     divergence: FDivergence,
+    score: ndarray,
+    move: ndarray,
     flow: ndarray,
-    start: ndarray,
     parts: tuple,
-    active: ndarray,
-) -> tuple[ndarray, ndarray]:
-    """Return scores (S,) and mixture (S A,) of one goal."""
-    m, data, floor = parts
-    on, holes = active & (m > 0), active & (m == 0)
-    score, mass, old = np.zeros(len(start)), np.zeros(holes.sum()), np.inf
-    given = flow[:, on], start, (m[on], data[on], floor[on]), flow[:, holes]
-    for _ in range(200):
-        score, mass = _minimise(_terms(divergence, *given, mass), score)
-        if np.abs(mass - old).max(initial=0) <= 1e-13:
+) -> ndarray:
+    """Return the score moved until its terms are within 1e-13 of least
+    and y is allowed in holes."""
+    on = parts[0] > 0
+    m, data, floor = (t[on] for t in parts)
+    least = -m * _map(divergence.generator, floor)
+    for size in 10.0 ** np.arange(15):
+        y = (score + size * move) @ flow
+        terms = m * _excess(divergence, y[on], floor, data / m)
+        fits = (y <= divergence.domain[1]).all()
+        if fits and (terms - least).sum() <= 1e-13:
             break
-        old = mass
-    mixture, y = np.zeros(len(m)), score @ flow
-    mixture[on] = m[on] * clamped_ratio(divergence, y[on], floor[on])
-    mixture[holes] = mass
-    if mass.size:  # y <= f'(inf) in spite of rounding
-        edge, top = divergence.domain[1] * (1 - 1e-12), y[holes].max()
-        score = score * min(1.0, edge / max(top, edge))
-    return score, mixture
+    return score + size * move
+
+
+# book/theory/action_free.md, section "Two programs for one number"
+def _fill_holes(
+    divergence: FDivergence, flow: ndarray, start: ndarray, parts: tuple
+) -> tuple[ndarray, ndarray]:
+    """Return scores of one goal, and mass in holes, 0 outside, like m.
+
+    Raises:
+        ValueError: the mass does not settle.
+    """
+    on, score, mass = parts[0] > 0, np.zeros(len(start)), 0 * parts[0]
+    given = flow[:, on], start, [t[on] for t in parts], flow[:, ~on]
+    for _ in range(200):
+        old = mass[~on]
+        terms = _terms(divergence, *given, old)
+        score, mass[~on] = _minimise(terms, score)
+        change = np.abs(mass[~on] - old).max(initial=0)
+        if change <= 1e-13:
+            break
+    if change > 1e-9:
+        raise ValueError(
+            f"the mass outside q and rho still changes by {change:.0e}: the"
+            " masses of q and rho lie too far apart"
+        )
+    return score, mass
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -480,23 +563,35 @@ def _solve_smooth(
 ) -> tuple[ndarray, ndarray]:
     """Return scores (S, G) and mixture (S, A, G), goal by goal."""
     allowed = (m > 0) | np.isfinite(divergence.domain[1])
-    reachable_support(mdp, allowed)
-    reached = np.ones((mdp.states, mdp.goals), dtype=bool)
-    if np.allclose(m * floor, data, rtol=1e-9, atol=0):
-        reached = _reached(mdp, allowed)
-    active, flow = allowed & reached[:, None], flow_matrix(mdp)
-    share, score = 1 - data.sum(), np.zeros((mdp.states, mdp.goals))
-    start = share * (1 - mdp.gamma) * np.outer(mdp.start, mdp.goal_law)
-    mixture = np.where(reached[:, None], 0.0, data)
+    support = reachable_support(mdp, allowed)
+    signed = (m * floor < data * (1 - 1e-9)).any()  # d may be negative
+    support = allowed if signed else support
+    start = np.outer((1 - mdp.gamma) * mdp.start, mdp.goal_law)
+    start = (1 - data.sum()) * start
+    score, flow = np.zeros((mdp.states, mdp.goals)), flow_matrix(mdp)
+    filled = np.zeros((mdp.goals, flow.shape[1]))
     for g in range(mdp.goals):
-        parts = tuple(t[:, :, g].ravel() for t in (m, data, floor))
-        live = active[:, :, g].ravel()
-        score[:, g], found = _solve_goal(
-            divergence, flow, start[:, g], parts, live
+        base, on = (t[:, :, g].ravel() for t in (allowed, support))
+        flat = [t[:, :, g].ravel() for t in (m, data, floor)]
+        rows, idle = support[:, :, g].any(axis=1) | signed, base & ~on
+        if on.any():
+            given = flow[rows][:, on], start[rows, g], [t[on] for t in flat]
+            score[rows, g], filled[g, on] = _fill_holes(divergence, *given)
+        if idle.any():
+            move, parts = _way_out(flow, rows, idle), [t[idle] for t in flat]
+            moved = divergence, score[:, g], move, flow[:, idle], parts
+            score[:, g] = _leave(*moved)
+    score = _inside(mdp, score, divergence.domain[1])
+    y = np.where(m > 0, state_difference(mdp, score), 0)
+    ratio = np.where(support, clamped_ratio(divergence, y, floor), floor)
+    mixture = m * ratio + filled.T.reshape(m.shape)
+    left = start + flow @ _columns(mixture - data).T
+    if not np.abs(left).max() <= 1e-7:
+        raise ValueError(
+            f"rounding violates the flow by {np.abs(left).max():.0e}: the"
+            f" masses lie too far apart for {divergence.name}"
         )
-        mixture[:, :, g] += found.reshape(mdp.states, mdp.actions)
-    far = (1e12 + np.abs(score).max()) / (1 - mdp.gamma)
-    return np.where(reached, score, far), mixture
+    return score, mixture
 
 
 # book/theory/action_free.md, section "Two programs for one number"
@@ -536,7 +631,8 @@ def solve_action_free(
         Score, value, recovered occupancy and policy, and the gap.
 
     Raises:
-        ValueError: every policy has infinite divergence.
+        ValueError: every policy has infinite divergence, or the masses
+            of q and rho lie too far apart for Newton's method.
 
     Source: Theorem 2 of Sikchi et al. (2024), clamp corrected.
     """

@@ -29,13 +29,13 @@ __all__ = [
 
 # book/theory/duality.md, section "Trade the occupancy for a score"
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy import ndarray
 from scipy.optimize import linprog
-from scipy.sparse import block_diag, vstack
 
 from smore_lit.theory.divergences import FDivergence
 from smore_lit.theory.goal_transitions import (
@@ -142,18 +142,23 @@ def solve_score(mdp: GoalMDP, policy: ndarray, y: ndarray) -> ndarray:
 
 
 # book/theory/duality.md, section "Seven lines"
-def _conjugate(
-    divergence: FDivergence, y: ndarray, over: str
-) -> tuple[ndarray, ndarray, ndarray]:
-    """Return a conjugate at y with its first and second derivative."""
+def _conjugate_over(divergence: FDivergence, over: str) -> Callable:
+    """Return the conjugate over `nonnegative` ratios or the `reals`."""
     names = {
         "nonnegative": divergence.nonnegative_conjugate,
         "reals": divergence.conjugate,
     }
     if over not in names:
         raise ValueError(f"over is {over!r}: choose one of {list(names)}")
+    return names[over]
+
+
+def _conjugate(
+    divergence: FDivergence, y: ndarray, over: str
+) -> tuple[ndarray, ndarray, ndarray]:
+    """Return a conjugate at y with its first and second derivative."""
     y = torch.as_tensor(y, dtype=torch.float64).requires_grad_()
-    value = names[over](y)
+    value = _conjugate_over(divergence, over)(y)
     finite = torch.where(value.isfinite(), value, 0.0).sum()
     (slope,) = torch.autograd.grad(finite, y, create_graph=True)
     bend = torch.zeros_like(y)
@@ -288,74 +293,94 @@ class DualSolution:
     value: float  # of the dual at the score
     score: ndarray  # S, (S, A, G)
     occupancy: ndarray  # recovered from the score, (S, A, G)
-    gap: float  # (dual - primal) / |primal|
+    gap: float  # (dual - primal) / max(|primal|, 1e-6)
     steps: int  # of Newton; 0 for a linear program
 
 
-def _newton_step(
-    matrix: ndarray, gradient: ndarray, weight: ndarray
+def _pull(mdp: GoalMDP, policy: ndarray, rho: ndarray, beta: float) -> ndarray:
+    """Return what the linear part of the dual takes off per y, (S, A, G)."""
+    start = mdp.start[:, None, None] * policy.transpose(0, 2, 1)
+    first = beta * (1 - mdp.gamma) * start * mdp.goal_law
+    columns = first.reshape(-1, mdp.goals).T[..., None]
+    matrix = bellman_matrix(mdp, policy).transpose(0, 2, 1)
+    pull = -np.linalg.solve(matrix, columns)[..., 0].T.reshape(rho.shape)
+    return np.maximum(pull, 0) + (1 - beta) * rho
+
+
+def _score_inside(
+    mdp: GoalMDP, policy: ndarray, y: ndarray, low: float, high: float
 ) -> ndarray:
-    r"""Return $-(A^\top W A)^{-1} g$ for square A, (S, A, G)."""
-    g, w = (
-        t.reshape(-1, t.shape[-1]).T[..., None] for t in (gradient, weight)
-    )
-    force = np.linalg.solve(matrix.transpose(0, 2, 1), g)
-    force = np.where(w > 0, force / np.where(w > 0, w, 1), 0)
-    step = -np.linalg.solve(matrix, force)
-    return step[..., 0].T.reshape(gradient.shape)
+    """Return the score of y, pulled in where rounding leaves the domain."""
+    wanted, spare = y, np.finfo(float).eps
+    while spare < 1e-3:
+        score = solve_score(mdp, policy, wanted)
+        miss = wanted - bellman_difference(mdp, policy, score)
+        score = score + solve_score(mdp, policy, miss)
+        found = bellman_difference(mdp, policy, score)
+        if ((low <= found) & (found <= high)).all():
+            return score
+        wanted = np.where(found > high, np.minimum(y, high - spare), wanted)
+        wanted = np.where(found < low, np.maximum(y, low + spare), wanted)
+        spare *= 2
+    raise ValueError("rounding keeps the score out of the conjugate's domain")
 
 
 # book/theory/duality.md, section "Find the minimiser from scratch"
+def _halve(entries: Callable, y: ndarray, step: ndarray, drop: ndarray):
+    """Return y moved along its steps, each halved until it descends."""
+    before, size = entries(y), np.ones_like(y)
+    noise = 1e-15 * (1 + np.abs(before))
+    for _ in range(2000):
+        moved = y + size * step
+        high = ~(entries(moved) <= before - 0.25 * size * drop + noise)
+        high &= moved != y
+        if not high.any():
+            return moved
+        size = np.where(high, size / 2, size)
+    raise ValueError("no step lowers the dual: its conjugate is not convex")
+
+
 def _minimise(problem: tuple, over: str, limit: int) -> tuple[ndarray, int]:
-    """Return the score that Newton's method finds from 0, and its steps."""
+    """Return the y that Newton's method finds from 0, and its steps."""
     divergence, mdp, policy, rho, q, beta = problem
-    matrix, mixture = bellman_matrix(mdp, policy), mix(beta, q, rho)
-    score = np.zeros_like(mixture)
-    value = dual_objective(*problem, score, over)
-    for count in range(limit):
-        y = bellman_difference(mdp, policy, score)
-        bend = mixture * _conjugate(divergence, y, over)[2]
-        gradient = dual_gradient(*problem, score, over)
-        step = _newton_step(matrix, gradient, bend)
-        drop, size = -(gradient * step).sum(), 1.0
-        if drop <= 1e-12 * abs(value):
-            last = dual_objective(*problem, score + step, over)
-            return score + step * (last < math.inf), count + 1
-        while size > 1e-12:
-            trial = dual_objective(*problem, score + size * step, over)
-            if trial <= value - 0.25 * size * drop:
-                break
-            size /= 2
-        score, value = score + size * step, trial
-    return score, limit
+    mixture, pull = mix(beta, q, rho), _pull(mdp, policy, rho, beta)
+    on, y = mixture > 0, np.zeros_like(mixture)
+
+    conjugate = _conjugate_over(divergence, over)
+
+    def entries(y: ndarray) -> ndarray:
+        value = np.where(on, conjugate(torch.as_tensor(y)).numpy(), 0)
+        return mixture * value - on * pull * y
+
+    for count in range(1, limit + 1):
+        _, slope, bend = _conjugate(divergence, y, over)
+        slope, bend = np.where(on, mixture * slope - pull, 0), mixture * bend
+        step = np.where(bend > 0, -slope / np.where(bend > 0, bend, 1), 0)
+        drop, value = -slope * step, entries(y).sum()
+        moved = _halve(entries, y, step, drop)
+        left = drop[moved != y].sum()
+        if left <= 1e-12 * abs(value) + 1e-16:
+            return moved, count
+        y = moved
+    raise ValueError(
+        f"Newton's method on the dual of {divergence.name} has not converged"
+        f" after {limit} steps: it could still fall by {left:.1e}"
+    )
 
 
 # book/theory/duality.md, section "Find the minimiser from scratch"
 def _minimise_tv(problem: tuple) -> tuple[ndarray, ndarray]:
-    """Return score and occupancy of the linear program of total variation."""
+    """Return y and occupancy of the linear program of total variation."""
     _, mdp, policy, rho, q, beta = problem
-    matrix = block_diag(bellman_matrix(mdp, policy), format="csr")
-    columns = lambda t: t.transpose(2, 0, 1).ravel()  # noqa: E731
-    start = mdp.start[:, None, None] * policy.transpose(0, 2, 1)
-    start = columns(start * mdp.goal_law)
-    mixture = mix(beta, q, rho)
-    slope = matrix.T @ columns(mixture - (1 - beta) * rho)
-    found = linprog(
-        slope + beta * (1 - mdp.gamma) * start,
-        A_ub=vstack([matrix, -matrix]),
-        b_ub=np.full(2 * mixture.size, 0.5),
-        bounds=(None, None),
-        method="highs",
-    )
+    mixture, pull = mix(beta, q, rho), _pull(mdp, policy, rho, beta)
+    cost = (mixture - pull).ravel()
+    found = linprog(cost, bounds=(-0.5, 0.5), method="highs")
     if found.status:
         raise ValueError(f"the linear program failed: {found.message}")
-    shape = mdp.goals, mdp.states, mdp.actions
-    high, low = -found.ineqlin.marginals.reshape(2, *shape)
-    force = (high - low).transpose(1, 2, 0)
-    score = found.x.reshape(shape).transpose(1, 2, 0)
-    edge = np.abs(bellman_difference(mdp, policy, score)).max()
-    score = score * min(1.0, 0.5 / edge * (1 - 1e-12))
-    return score, unmix(beta, mixture + force, rho)
+    force = found.lower.marginals + found.upper.marginals
+    shape = mixture.shape
+    claimed = mixture - force.reshape(shape)
+    return found.x.reshape(shape), unmix(beta, claimed, rho)
 
 
 # book/theory/duality.md, section "Find the minimiser from scratch"
@@ -384,7 +409,8 @@ def solve_dual(
         Score, value, recovered occupancy and relative primal-dual gap.
 
     Raises:
-        ValueError: the policy goes where neither q nor rho has mass.
+        ValueError: the policy goes where neither q nor rho has mass, or
+            the minimiser is not found.
 
     Source: Eq. 7 of Sikchi et al. (2024).
     """
@@ -397,12 +423,15 @@ def solve_dual(
         )
     primal = matching_value(*problem)
     if divergence.name == "tv":
-        (score, found), steps = _minimise_tv(problem), 0
+        (y, found), steps = _minimise_tv(problem), 0
+        score = _score_inside(mdp, policy, y, -0.5, 0.5)
     else:
-        score, steps = _minimise(problem, over, limit)
+        y, steps = _minimise(problem, over, limit)
+        edge = divergence.domain[1]
+        score = _score_inside(mdp, policy, y, -math.inf, edge)
         found = recover_occupancy(*problem, score, over)
     value = dual_objective(*problem, score, over)
-    gap = (value - primal) / max(abs(primal), 1e-12)
+    gap = (value - primal) / max(abs(primal), 1e-6)
     return DualSolution(value, score, found, gap, steps)
 
 
@@ -419,13 +448,15 @@ def best_response(mdp: GoalMDP, reward: ndarray) -> tuple[float, ndarray]:
         a deterministic policy (S, G, A) that has it, by policy iteration.
     """
     check_joint(mdp, reward, "reward")
-    choices = np.eye(mdp.actions)
+    choices, last = np.eye(mdp.actions), -math.inf
     policy = choices[reward.argmax(axis=1)]
     while True:
         score = solve_score(mdp, policy, -reward)
         held = np.einsum("sga,sag->sg", policy, score)
         edge = 1e-12 * (1 + np.abs(held).max())
         better = score.max(axis=1) > held + edge
+        better &= held.sum() > last  # rounding must not send it in circles
+        last = held.sum()
         if not better.any():
             return float((occupancy(mdp, policy) * reward).sum()), policy
         greedy = choices[score.argmax(axis=1)]

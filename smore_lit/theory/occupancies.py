@@ -303,7 +303,7 @@ def best_policy(mdp: GoalMDP, reward: ndarray) -> ndarray:
     """
     check_joint(mdp, reward, "reward")
     here, goals = np.arange(mdp.states)[:, None], np.arange(mdp.goals)
-    choice = np.argmax(reward, axis=1)  # (S, G)
+    choice, last = np.argmax(reward, axis=1), -np.inf  # (S, G)
     while True:
         chain = mdp.transitions[here, choice].transpose(1, 0, 2)
         system = np.eye(mdp.states) - mdp.gamma * chain
@@ -313,8 +313,9 @@ def best_policy(mdp: GoalMDP, reward: ndarray) -> ndarray:
         total = reward + mdp.gamma * after
         held = total[here, choice, goals]
         better = total.max(axis=1) > held + 1e-11 * (1 + np.abs(held))
-        if not better.any():
+        if not better.any() or held.sum() <= last:
             return np.eye(mdp.actions)[choice]
+        last = held.sum()
         choice = np.where(better, total.argmax(axis=1), choice)
 
 
