@@ -11,8 +11,8 @@ __version__ = "0.2.0"
 
 # Threads that share a product wait for each other. By default they spin
 # without end, and as soon as another process wants the cores, the one waited
-# for cannot run. So they spin for a moment, some tenths of a millisecond, and
-# then sleep. OpenMP reads this once, when PyTorch is loaded.
+# for cannot run. So they sleep after some turns of that loop. OpenMP reads
+# this once, when PyTorch is loaded.
 if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 

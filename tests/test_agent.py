@@ -2,7 +2,7 @@
 
 import copy
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import pytest
 import torch
@@ -289,3 +289,14 @@ def test_the_policy_rate_falls_only_if_the_configuration_says_so():
         due = cosine(4, 10) if falls else 1.0
         assert rates["policy"] == pytest.approx(config.learning_rate * due)
         assert rates["score"] == rates["value"] == config.learning_rate
+
+
+@pytest.mark.parametrize("name", sorted(list_agents()))
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_no_setting_is_a_number_that_is_not_finite(name, value):
+    agent = find_agent(name)
+    for item in fields(agent.config):
+        if type(item.default) is float:
+            with pytest.raises(ValueError, match=item.name) as caught:
+                make_config(agent, **{item.name: value})
+            assert "\n" not in str(caught.value)

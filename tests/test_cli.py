@@ -705,6 +705,7 @@ def test_doctor_survives_parts_that_raise_die_and_hang(capfd, monkeypatch):
     ):
         assert line in text
     assert found["drawing"] == "nothing" and found["device"] == "none"
+    assert found["data_root"] is None and found["datasets"] == []
     assert "1.0, fails" in cli.describe_health(found)
 
 

@@ -897,8 +897,9 @@ def examine(options) -> Answer:
     """Report versions, renderer, device, data, and what is missing."""
     versions, answers = try_parts()
     advice = advise(versions, answers)
-    root = as_path(options.root or answers["data"][0] or "data")
-    advice += filter(None, [try_folder(root)])
+    place = options.root or answers["data"][0]  # none if its trial fails
+    root = as_path(place) if place else None
+    advice += filter(None, [root and try_folder(root)])
     failing = {n for n, (_, failure) in answers.items() if failure}
     drawing = "nothing" if "simulator" in failing else "stick figures"
     drawing = drawing if "renderer" in failing else "rendered scenes"
@@ -912,7 +913,7 @@ def examine(options) -> Answer:
         "cores": os.cpu_count(),
         "drawing": drawing,
         "data_root": root,
-        "datasets": sorted(map(str, root.glob("*/*.json"))),
+        "datasets": sorted(map(str, root.glob("*/*.json") if root else ())),
         "policies": policies,
         "missing": advice,
     }
@@ -923,7 +924,7 @@ def examine(options) -> Answer:
 def describe_health(values: dict) -> str:
     """Return what `examine` found as lines for people."""
     names = ("python", "smore_lit", "device", "cores", "drawing", "data_root")
-    rows = [(name, values[name]) for name in names]
+    rows = [(name, values[name] or "none") for name in names]
     for name, found in values["packages"].items():
         fails = ", fails" if name in values["failing"] else ""
         rows.append((name, f"{found}{fails}" if found else "missing"))

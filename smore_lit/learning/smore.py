@@ -32,6 +32,7 @@ __all__ = [
 
 
 # book/learning/smore.md, section "Learn the score, then follow it"
+import math
 from dataclasses import dataclass
 
 import torch
@@ -103,8 +104,10 @@ class SmoreConfig(AgentConfig):
             )
         for name in ("coefficient", "temperature", "weight_clip"):
             value = getattr(self, name)
-            if not value > 0.0:
-                raise ValueError(f"{name} must be positive, got {value}")
+            if not 0.0 < value < math.inf:
+                raise ValueError(
+                    f"{name} must be positive and finite, got {value}"
+                )
 
     def unread(self) -> dict[str, str]:
         """Return temperature and expectile, which need actions."""

@@ -481,7 +481,7 @@ def train(
 
 
 @contextlib.contextmanager
-def limit_threads(count: int):
+def limit_threads(count: int) -> Iterator[None]:
     """Let PyTorch use `count` threads of the CPU inside this context."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)

@@ -600,7 +600,7 @@ class ActionFreeSolution:
     """Hold a minimiser of the action-free dual."""
 
     value: float  # of the dual at the score
-    score: ndarray  # S, (S, G); huge at states out of reach
+    score: ndarray  # S, (S, G); may be huge at states out of reach
     occupancy: ndarray  # m (w - omega) / beta, holes filled, (S, A, G)
     policy: ndarray  # its positive part, conditioned, (S, G, A)
     smallest: float  # least entry of the occupancy
