@@ -193,6 +193,23 @@ def test_doctor_sees_what_is_missing(monkeypatch, capfd):
     assert "cannot write file" in text
 
 
+def test_doctor_reads_a_root_as_a_shell_does(monkeypatch, capfd):
+    monkeypatch.setattr(cli, "PARTS", {})
+    monkeypatch.setattr(cli, "TRIALS", dict.fromkeys(cli.TRIALS, ""))
+    Path("home", "x").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(Path("home").absolute()))
+    found = answer(capfd, "doctor", "--root", "~/x")
+    assert found["data_root"] == str(Path("home", "x").absolute())
+    assert not Path("~").exists()
+
+
+def test_data_of_two_tasks_at_once_are_refused(capfd):
+    words = "data info FetchReach --task PointReach --size tiny".split()
+    assert "two tasks" in refuse(capfd, *words)
+    words[3:5] = ["--task", "FetchReach"]
+    assert answer(capfd, *words)["task"] == "FetchReach"
+
+
 def test_demo_goes_on_and_compares(capfd):
     words = "demo --out demo --size tiny --workers 0 --updates 2 --seeds 2"
     words = [*words.split(), "--eval-episodes", "2"]

@@ -395,6 +395,10 @@ def find_data(options) -> tuple[Task | None, Path]:
         return given, find_manifest(name)
     if known or ":" in name:
         task = find_task(name, options.noise)
+        if given and given.name != task.name:
+            raise ValueError(
+                f"two tasks: {name} and --task {options.task}; give one"
+            )
         return task, name_manifest(task, options)
     raise ValueError(
         f"{name!r} is neither a task nor a manifest;"

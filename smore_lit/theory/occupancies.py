@@ -1,8 +1,8 @@
 # Generated from book/theory/occupancies.md by make sync. Edit the chapter, not this file.
 """Count where a policy goes.
 
-A policy is as good as the places it visits: the occupancy, exact, in worlds
-small enough to solve.
+The return of a policy depends on how often it is where, and on nothing else:
+the occupancy, computed exactly in small worlds.
 """
 
 __all__ = [
@@ -375,7 +375,7 @@ def policy_of(d: ndarray) -> ndarray:
     )
 
 
-# book/theory/occupancies.md, section "Dice agree"
+# book/theory/occupancies.md, section "A simulation agrees"
 def sample(
     rng: np.random.Generator, distribution: ndarray, n: int
 ) -> tuple[ndarray, ...]:

@@ -1,8 +1,8 @@
 # Generated from book/theory/scores.md by make sync. Edit the chapter, not this file.
 """Look at what a score learns.
 
-A classifier inside a Bellman backup: bounded, learned without a discriminator,
-and better at reaching goals than the problem it was derived from.
+The score hides a reward: how likely a transition is to be a goal transition.
+Trained on that, a policy can reach goals better than the exact match does.
 """
 
 __all__ = ["hidden_reward", "in_sample_score", "hindsight"]

@@ -1,8 +1,8 @@
 # Generated from book/theory/special_cases.md by make sync. Edit the chapter, not this file.
 """Put two divergences into one theorem.
 
-From the general dual to the losses the paper prints, one line at a time, with
-a stop at every line that does not follow.
+From the general dual to the losses the paper prints, one line at a time, and
+which of those lines do not follow.
 """
 
 __all__ = ["start_score", "linear_part", "pearson_game", "kl_game"]
