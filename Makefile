@@ -7,13 +7,13 @@ EXECUTED := _build/executed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test wheel-test sync check book lint clean
+.PHONY: help setup demo test weekly-test sync check book lint clean
 
 help:
 	@echo "make setup   create .venv with pinned packages"
 	@echo "make demo    make data, train SMORe, compare with the paper (writes demo/)"
 	@echo "make test    run everything that must hold"
-	@echo "make wheel-test  run every chapter from the installed package alone"
+	@echo "make weekly-test  run what takes longer, and every chapter from the wheel alone"
 	@echo "make sync    write notebooks and modules from the chapters"
 	@echo "make check   list notebooks and modules that differ from their chapters"
 	@echo "make book    build the book into $(BOOK_PAGES)"
@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("smore_lit needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is %d.%d: run make PYTHON=python3.11 setup" % v)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]'
+	@$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e '.[all]'
 	@touch $@
 
 demo: setup
@@ -34,12 +34,12 @@ demo: setup
 
 test: setup
 	@echo "== unit tests"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not weekly" tests
 	@echo "== twins in step with their chapters"
 	@$(BIN)/python -m smore_lit.appendix.literate check
 	@echo "== notebooks"
 	@rm -rf _build
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --nbmake --nbmake-timeout=$(NOTEBOOK_TIMEOUT) --keep-executed=$(EXECUTED) book/
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --nbmake --nbmake-timeout=$(NOTEBOOK_TIMEOUT) --keep-executed=$(EXECUTED) book/
 	@echo "== the book, from these notebooks, warnings fatal"
 	@mkdir -p _build/.jupyter_cache
 	@find $(EXECUTED) -name '*.ipynb' -exec $(BIN)/jcache cache -p _build/.jupyter_cache add --no-validate {} + > /dev/null
@@ -47,7 +47,10 @@ test: setup
 	@$(BIN)/jupyter-book build . --config _build/_config.yml -W --keep-going
 	@echo "== all of it holds"
 
-wheel-test: setup
+weekly-test: setup
+	@echo "== tests that take long"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m weekly tests
+	@echo "== every chapter, from the wheel, in an empty folder"
 	@$(BIN)/python tests/installation.py
 
 sync: setup

@@ -5,6 +5,9 @@ hidden layers 2 x 256, Adam, twin critics, a slow copy of the critics; both
 draw their batches from the same 200 episodes of FetchReach. The two take
 turns, a few seconds each, first on the machine as it is, then beside
 `--burners` busy processes; what counts is the ratio of neighbouring turns.
+A third racer shows the limit: it takes only the matrix products, as many
+512 x 256 by 256 x 256 as an update's arithmetic comes to. A name that ends
+in -2 has two threads.
 
     pip install jax optax
     python benchmarks/peer_speed.py --out results/peer_speed.csv
@@ -22,34 +25,42 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 
 BATCH, WIDTHS, GAMMA, TAU, RATE = 512, (256, 256), 0.99, 0.8, 1e-3
 SHARPNESS, SLOW = 1.5, 0.02
-VARIANTS = {
-    "plain": {"compile": False, "threads": 1},
-    "compiled": {"compile": True, "threads": 1},
-    "plain-2": {"compile": False, "threads": 2},
-    "compiled-2": {"compile": True, "threads": 2},
-}
+MODES = "plain", "compiled", "products"
+VARIANTS = (*MODES, *(f"{mode}-2" for mode in MODES))
 BURNER = "while True: pass"
 
 
 def prepare_ours(name: str, episodes: dict):
-    """Return a function that takes one update of our IQL."""
+    """Return a function that takes one update of our IQL, or its products."""
     import torch
 
     from smore_lit.learning.agent import find_agent, make_config
-    from smore_lit.learning.training import Plan, start_run, step
+    from smore_lit.learning.training import Plan, count_flops, start_run, step
     from smore_lit.learning.trajectories import as_trajectories
 
+    mode, _, threads = name.partition("-")
     agent = find_agent("iql")
     config = make_config(agent, batch_size=BATCH, hidden=list(WIDTHS))
-    plan = Plan(seeds=1, **VARIANTS[name])
+    plan = Plan(seeds=1, compile=mode == "compiled", threads=int(threads or 1))
     torch.set_num_threads(plan.threads)
     run = start_run(as_trajectories(**episodes), agent, config, plan)
-    return lambda: step(run)
+    if mode != "products":
+        return lambda: step(run)
+    a, b = torch.randn(BATCH, WIDTHS[0]), torch.randn(WIDTHS)
+    out = torch.empty(BATCH, WIDTHS[1])
+    count = round(count_flops(run) / (2 * a.numel() * WIDTHS[1]))
+
+    def multiply():
+        for _ in range(count):
+            torch.mm(a, b, out=out)
+
+    return multiply
 
 
 def prepare_ogbench(sources: str, episodes: dict):
@@ -223,7 +234,7 @@ def race(options, names) -> list[dict]:
     """Return one row for each variant of ours, quiet and loaded."""
     racers = {n: Racer(n, options, sys.executable) for n in names}
     racers["peer"] = Racer("peer", options, options.peer_python)
-    rows = []
+    flags, rows = Path("/proc/cpuinfo").read_text().split(), []
     for load in (0, options.burners):
         burners = [
             subprocess.Popen([sys.executable, "-c", BURNER])
@@ -253,6 +264,7 @@ def race(options, names) -> list[dict]:
                     "peer": "OGBench GCIQL" if options.ogbench else "own JAX",
                     "rounds": options.rounds,
                     "cores": os.cpu_count(),
+                    "amx": "amx_tile" in flags,
                 }
             )
     for racer in racers.values():

@@ -809,7 +809,10 @@ def test_interrupted_write_keeps_the_old_file(run, capfd, monkeypatch):
     assert "interrupted" in line
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(signal.SIGINT, marks=pytest.mark.weekly), signal.SIGTERM],
+)
 def test_interrupted_training_goes_on(trained, capfd, number):
     words = retrain("run", "--updates", "2000", "--eval-every", "2000")
     words = [str(word) for word in words]

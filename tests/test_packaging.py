@@ -88,6 +88,7 @@ def count(report):
     return int(re.search(r"(\d+) tests collected", report)[1])
 
 
+@pytest.mark.weekly
 def test_source_distribution_can_be_tested(source):
     collect = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--co")
     options = dict(PYTHONPATH=str(source))

@@ -61,6 +61,7 @@ def compare(together, apart):
     return max(gaps.values())
 
 
+@pytest.mark.weekly
 def test_three_seeds_of_the_default_size(data):
     together = train(data, 0, 3)
     assert compare(together, [train(data, n, 1) for n in range(3)]) <= 1e-5

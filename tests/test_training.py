@@ -174,6 +174,7 @@ def logged(folder):
     return int(rows[-1]["updates"]) if rows else 0
 
 
+@pytest.mark.weekly
 def test_ten_kills_leave_the_same_bits(tmp_path):
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     process = start(alone)
@@ -522,7 +523,10 @@ def test_batches_are_drawn_on_the_cpu_and_moved_to_the_data(data):
 STOPPED = SCRIPT.replace("every=5,", "every=1,").replace("=20)", "=1000)")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.weekly)],
+)
 def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, number):
     alone, stopped = tmp_path / "alone", tmp_path / "stopped"
     assert start(alone, STOPPED).wait() == 0
