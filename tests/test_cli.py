@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -142,11 +143,16 @@ def test_finished_run_is_not_trained_again(capfd, run):
 def test_train_names_its_folder(capfd):
     words = ["train", "FetchReach", *SMALL, "--seeds", "1", "--updates", "1"]
     found = answer(capfd, *words, "--set", "gamma=0.9")
-    assert found["directory"].startswith("runs/FetchReach-tiny-10-smore-")
-    assert "gamma=0.9" in found["directory"]
+    assert re.fullmatch(
+        "runs/FetchReach-smore-[0-9a-f]{12}", found["directory"]
+    )
     assert found["scores"]["return_099"]["low"] is None
-    assert call(*words, "--set", "gamma=0.9") == 0
+    before = snapshot("runs")
+    assert call(*words, "--set", "gamma=.90", "--set", "polyak=0.02") == 0
     assert "needs 2 seeds" in capfd.readouterr().out
+    assert snapshot("runs") == before
+    assert call(*words) == 0
+    assert len(list(Path("runs").iterdir())) == 2
 
 
 def test_train_by_another_divergence_without_actions(capfd):
@@ -154,7 +160,6 @@ def test_train_by_another_divergence_without_actions(capfd):
     words += ["--divergence", "kl", "--action-free"]
     found = answer(capfd, *words)
     assert found["setting"].endswith("divergence=kl action_free=True")
-    assert "divergence=kl" in found["directory"]
     capfd.readouterr()
     assert call("eval", found["directory"], *"--episodes 1".split()) == 0
 

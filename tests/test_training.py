@@ -400,14 +400,18 @@ def test_no_task_trains_without_evaluation(data, tmp_path):
 @pytest.mark.parametrize(
     "changes, key",
     [
-        (dict(updates=61), "plan"),
-        (dict(seed=1), "seeds"),
-        (dict(settings={**SMALL, "gamma": 0.98}), "config"),
+        (dict(updates=61), "plan.updates is 60 there and 61 here"),
+        (dict(threads=2), "plan.threads is 1 there and 2 here"),
+        (dict(seed=1), r"seeds is \[0, 1\] there and \[1, 2\] here"),
+        (
+            dict(settings={**SMALL, "gamma": 0.98}),
+            "config.gamma is 0.99 there and 0.98 here",
+        ),
     ],
 )
 def test_the_folder_of_another_run_is_refused(data, undisturbed, changes, key):
     before = {p: p.read_bytes() for p in undisturbed.iterdir()}
-    with pytest.raises(ValueError, match=f"another run .*{key}") as caught:
+    with pytest.raises(ValueError, match=f"another run: {key}") as caught:
         run_short(data, undisturbed, **changes)
     assert "\n" not in str(caught.value)
     assert before == {p: p.read_bytes() for p in undisturbed.iterdir()}
@@ -417,7 +421,7 @@ def test_other_data_are_another_run(data, undisturbed):
     arrays = tiny_dataset("FetchReach")
     arrays["actions"] = arrays["actions"].copy()
     arrays["actions"][3, 4, 0] += 1e-3
-    with pytest.raises(ValueError, match="differs in data"):
+    with pytest.raises(ValueError, match="another run: data is"):
         run_short(as_trajectories(**arrays), undisturbed)
 
 

@@ -39,7 +39,6 @@ __all__ = [
     "train_agent",
     "spell_out",
     "choose_manifest",
-    "default_folder",
     "check_device",
     "describe_run",
     "score_table",
@@ -96,7 +95,6 @@ import json
 import math
 import os
 import platform
-import re
 import signal
 import subprocess
 import sys
@@ -529,21 +527,21 @@ def train_agent(options) -> Answer:
     make_config(agent, options.preset, **dict(pairs))
     plan = {n: getattr(options, n) for n in (*PLANNED, "compile")}
     plan = {name: n for name, n in plan.items() if n is not None}
-    out = as_path(options.out) if options.out else default_folder(options)
     data = read_dataset(choose_manifest(task, options), task)
     run = train(
         as_trajectories(**data),
         agent,
         task,
-        out,
+        options.out or None,
         check_device(options.device),
         options.workers,
         sys.stderr.isatty(),
         dict(pairs),
         options.preset,
+        "runs",
         **plan,
     )
-    return describe_run(out, run.summary)
+    return describe_run(run.directory, run.summary)
 
 
 # book/appendix/cli.md, section "Training"
@@ -584,21 +582,6 @@ def choose_manifest(task: Task, options) -> Path:
 
 
 # book/appendix/cli.md, section "Training"
-def default_folder(options) -> Path:
-    """Return runs/NAME, with a name made of what identifies the run."""
-    data = f"{options.size}-{options.expert_percent:g}"
-    if options.manifest is not None:
-        path = as_path(options.manifest)
-        data = f"{path.parent.name}-{path.stem}"
-    name = find_task(options.task, options.noise).name
-    parts = [name, data, options.algo, *sorted(options.set)]
-    if options.preset != "shared":
-        parts.append(options.preset)
-    if options.seed is not None:
-        parts.append(f"seed={options.seed}")
-    return Path("runs") / re.sub(r"[^\w.=,-]", "_", "-".join(parts))
-
-
 def check_device(name: str | None) -> str | None:
     """Return `name`; raise ValueError if it is CUDA and there is none."""
     import torch

@@ -9,10 +9,15 @@ __all__ = [
     "Plan",
     "Run",
     "sizes_of",
+    "identify_run",
+    "name_folder",
     "fingerprint",
     "batch_seed",
     "start_run",
     "choose_sampler",
+    "TRACES",
+    "is_finished",
+    "hold",
     "sample",
     "draw",
     "step",
@@ -46,6 +51,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import threading
@@ -102,6 +108,12 @@ from smore_lit.learning.files import (
     read_table,
     sweep,
     write_atomic,
+)
+from smore_lit.learning.identity import (
+    check_same,
+    digest_code,
+    name_run,
+    own_folder,
 )
 from smore_lit.learning.rollouts import Rollouts, check_workers
 from smore_lit.learning.scaling import Scaler, fit_scaler
@@ -186,15 +198,8 @@ class Run:
     @cached_property
     def description(self) -> dict:
         """Return what tells this run from any other, as plain values."""
-        return describe(
-            self.agent,
-            self.config,
-            sizes_of(self.sampler.data),
-            self.seeds,
-            task=self.task.name if self.task else None,
-            plan=dataclasses.asdict(self.plan),
-            data=fingerprint(self.sampler.data),
-        )
+        known = self.agent, self.config, self.plan, self.task
+        return identify_run(*known, self.sampler.data)
 
     @cached_property
     def fast(self) -> tuple[Callable, Agent]:
@@ -221,6 +226,37 @@ def sizes_of(trajectories: Trajectories) -> Sizes:
         trajectories.actions.shape[-1],
         trajectories.desired_goals.shape[-1],
     )
+
+
+def identify_run(
+    agent: Agent,
+    config: AgentConfig,
+    plan: Plan,
+    task,
+    trajectories: Trajectories,
+) -> dict:
+    """Return what tells a run from any other, as plain values."""
+    due = {"threads": plan.threads, "compile": plan.compile}
+    if agent.cosine and config.cosine:
+        due["updates"] = plan.updates
+    return describe(
+        agent,
+        config,
+        sizes_of(trajectories),
+        plan.all_seeds,
+        task=task.name if task else None,
+        plan=due,
+        data=fingerprint(trajectories),
+        code=digest_code(agent),
+        versions=versions(),
+    )
+
+
+def name_folder(agent: Agent, config: AgentConfig, plan: Plan, task, data):
+    """Return the name of the folder of a run: task, algorithm and name."""
+    name = name_run(identify_run(agent, config, plan, task, data))
+    parts = task.name if task else "none", agent.name, name
+    return re.sub(r"[^\w.=,-]", "_", "-".join(parts))
 
 
 def fingerprint(trajectories: Trajectories) -> str:
@@ -304,31 +340,44 @@ def choose_sampler(
 
 
 # book/learning/training.md, section "Starting a run, or finding one"
+TRACES = "checkpoint.pt", "metrics.csv", "scores.csv", "summary.json"
+
+
 def _claim(run: Run) -> None:
     folder, wanted = run.directory, run.description
-    if not (folder / "summary.json").exists():
+    if not is_finished(folder, run.plan.updates):
         claim_folder(folder)
     sweep(folder)
-    path = folder / "config.json"
+    path, found = folder / "config.json", None
     if path.exists():
         found = read_json(path, {}, "delete it or choose another folder")
-        _compare(folder, found, wanted)
-    else:
+    if found is not None and any((folder / name).exists() for name in TRACES):
+        check_same(folder, found, wanted)
+    elif found != wanted:
         write_atomic(path, json.dumps(wanted, indent=2) + "\n")
     checkpoint = folder / "checkpoint.pt"
     if checkpoint.exists():
         content = read_checkpoint(checkpoint)
-        _compare(folder, content["description"], wanted)
+        check_same(folder, content["description"], wanted)
         restore(content, run.state, run.generators)
-
-
-def _compare(folder: Path, found: dict, wanted: dict) -> None:
-    keys = [key for key in wanted if found.get(key) != wanted[key]]
-    if keys:
+    if run.state.updates > run.plan.updates:
         raise ValueError(
-            f"{folder} holds another run (differs in {', '.join(keys)}):"
-            " choose another folder or delete it"
+            f"{folder} holds {run.state.updates} updates of this run, more"
+            f" than the {run.plan.updates} asked for: choose another folder"
         )
+
+
+def is_finished(folder: Path, updates: int) -> bool:
+    """Return whether a folder holds the summary of so many updates."""
+    path = folder / "summary.json"
+    return path.exists() and read_summary(path)["updates"] == updates
+
+
+def hold(folder: Path | None, updates: int):
+    """Own a folder where something is left to train; return a context."""
+    if folder is None or is_finished(folder, updates):
+        return contextlib.nullcontext()
+    return own_folder(folder)
 
 
 # book/learning/training.md, section "The loop"
@@ -428,6 +477,7 @@ def train(
     progress: bool = False,
     settings: dict | None = None,
     preset: str = "shared",
+    runs: Path | str | None = None,
     **plan,
 ) -> Run:
     """Train an agent on recorded episodes, all seeds together.
@@ -442,6 +492,8 @@ def train(
         out: folder for config.json, metrics.csv, scores.csv, checkpoint.pt
             and summary.json; a finished run there is returned at once, an
             interrupted one goes on to the same bits (on CPU).
+        runs: without `out`, a folder in which the run gets one of its own,
+            named after what it is.
         device: "cpu" or "cuda"; CUDA where there is one, when left out.
         workers: simulator processes of the evaluation.
         progress: show a progress bar on standard error.
@@ -463,7 +515,6 @@ def train(
         check_workers(workers)
     agent = find_agent(algorithm)
     device = choose_device(device)
-    directory = None if out is None else as_path(out)
     config = make_config(agent, preset, **(settings or {}))
     try:
         plan = Plan(**plan)
@@ -473,13 +524,18 @@ def train(
     if isinstance(trajectories, str | bytes | os.PathLike):
         trajectories = smore_lit.read_dataset(trajectories, task)
     data = as_trajectories(trajectories)
-    with limit_threads(plan.threads):
+    if out is None and runs is not None:
+        name = name_folder(agent, config, plan, task, data)
+        out = as_path(runs) / name
+    directory = None if out is None else as_path(out)
+    with limit_threads(plan.threads), hold(directory, plan.updates):
         run = start_run(data, agent, config, plan, task, directory, device)
         with Log(run, workers) as log:
             _loop(run, log, progress)
     return run
 
 
+# book/learning/training.md, section "The loop"
 @contextlib.contextmanager
 def limit_threads(count: int) -> Iterator[None]:
     """Let PyTorch use `count` threads of the CPU inside this context."""
@@ -598,7 +654,7 @@ def save(run: Run, measured: dict[str, torch.Tensor]) -> None:
 def finish(run: Run, updates: int, seconds: float, evaluating: float) -> None:
     """Write summary.json, unless the run was finished before."""
     path = run.directory / "summary.json" if run.directory else None
-    if updates == 0 and path is not None and path.exists():
+    if updates == 0 and path and is_finished(path.parent, run.state.updates):
         run.summary = read_summary(path)
         return
     run.summary = summarise(run, updates, seconds, evaluating)
