@@ -47,6 +47,7 @@ def test_the_captured_update_is_the_update(accelerator, algorithm):
             assert torch.allclose(vector, other, rtol=0, atol=2e-5)
 
 
+@pytest.mark.weekly
 def test_the_whole_script_runs_on_a_cpu_in_small(tmp_path):
     words = (
         "--device cpu --minutes 0.2 --updates 4 --looks 2 --tasks PointReach"

@@ -77,6 +77,7 @@ def test_the_installed_package_answers_in_an_empty_folder(python, tmp_path):
     assert "verified" in installation.call(command, *words, cwd=tmp_path)
 
 
+@pytest.mark.weekly
 def test_chapters_run_in_an_empty_folder(python, tmp_path):
     """One that draws results and one that reads the chapters' sources."""
     names = ["book/learning/scaling.ipynb", "book/appendix/deviations.ipynb"]

@@ -67,6 +67,7 @@ def test_three_seeds_of_the_default_size(data):
     assert compare(together, [train(data, n, 1) for n in range(3)]) <= 1e-5
 
 
+@pytest.mark.weekly
 def test_ten_seeds(data):
     together = train(data, 5, 10, **SMALL)
     apart = [train(data, 5 + n, 1, **SMALL) for n in range(10)]
