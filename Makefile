@@ -7,12 +7,13 @@ EXECUTED := _build/executed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test weekly-test sync check book lint clean
+.PHONY: help setup demo test chapter weekly-test sync check book lint clean
 
 help:
 	@echo "make setup   create .venv with pinned packages"
 	@echo "make demo    make data, train SMORe, compare with the paper (writes demo/)"
 	@echo "make test    run everything that must hold"
+	@echo "make chapter NAME=learning/smore  check one chapter and build its page"
 	@echo "make weekly-test  run what takes longer, and every chapter from the wheel alone"
 	@echo "make sync    write notebooks and modules from the chapters"
 	@echo "make check   list notebooks and modules that differ from their chapters"
@@ -32,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/smore-lit demo --out demo
 
-test: setup
+test: setup lint
 	@echo "== unit tests"
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not weekly" tests
 	@echo "== twins in step with their chapters"
@@ -46,6 +47,18 @@ test: setup
 	@sed 's/execute_notebooks: force/execute_notebooks: cache/' _config.yml > _build/_config.yml
 	@$(BIN)/jupyter-book build . --config _build/_config.yml -W --keep-going
 	@echo "== all of it holds"
+
+CHAPTER_TESTS = $(sort $(wildcard tests/test_$(notdir $(NAME)).py \
+  tests/test_$(subst /,_,$(NAME)).py))
+
+chapter: sync lint
+	@test -f "book/$(NAME).md" || { echo "say which: make chapter NAME=learning/smore" >&2; exit 2; }
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal $(CHAPTER_TESTS) tests/test_structure.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=$(NOTEBOOK_TIMEOUT) --keep-executed=$(EXECUTED) book/$(NAME).ipynb
+	@mkdir -p _build/.jupyter_cache
+	@$(BIN)/jcache cache -p _build/.jupyter_cache add --no-validate $(EXECUTED)/book/$(NAME).ipynb > /dev/null
+	@sed 's/execute_notebooks: force/execute_notebooks: cache/' _config.yml > _build/_config.yml
+	@$(BIN)/jupyter-book build book/$(NAME).md --config _build/_config.yml --path-output .
 
 weekly-test: setup
 	@echo "== tests that take long"
