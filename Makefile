@@ -52,11 +52,12 @@ CHAPTER_TESTS = $(sort $(wildcard tests/test_$(notdir $(NAME)).py \
   tests/test_$(subst /,_,$(NAME)).py))
 
 chapter: sync lint
+	@rm -rf $(EXECUTED)
 	@test -f "book/$(NAME).md" || { echo "say which: make chapter NAME=learning/smore" >&2; exit 2; }
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal $(CHAPTER_TESTS) tests/test_structure.py
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --nbmake --nbmake-timeout=$(NOTEBOOK_TIMEOUT) --keep-executed=$(EXECUTED) book/$(NAME).ipynb
 	@mkdir -p _build/.jupyter_cache
-	@$(BIN)/jcache cache -p _build/.jupyter_cache add --no-validate $(EXECUTED)/book/$(NAME).ipynb > /dev/null
+	@find $(EXECUTED) -name '$(notdir $(NAME)).ipynb' -exec $(BIN)/jcache cache -p _build/.jupyter_cache add --no-validate {} + > /dev/null
 	@sed 's/execute_notebooks: force/execute_notebooks: cache/' _config.yml > _build/_config.yml
 	@$(BIN)/jupyter-book build book/$(NAME).md --config _build/_config.yml --path-output .
 
