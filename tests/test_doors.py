@@ -412,7 +412,9 @@ def test_a_spoiled_configuration_is_one_line(own, arrays):
 
     def use():
         data = as_trajectories(arrays)
-        training.start_run(data, smore, config, plan, TASK, own)
+        run = training.start_run(data, smore, config, plan, TASK)
+        with training.hold(run, own):
+            pass
 
     refused, _ = check_damage(own / "config.json", use)
     assert refused > 200

@@ -538,7 +538,7 @@ def train_agent(options) -> Answer:
         sys.stderr.isatty(),
         dict(pairs),
         options.preset,
-        "runs",
+        runs="runs",
         **plan,
     )
     return describe_run(run.directory, run.summary)

@@ -1,8 +1,8 @@
 # Generated from book/learning/identity.md by make sync. Edit the chapter, not this file.
 """Know which run this is.
 
-Two commands ask for the same run if the same code would do the same things to
-the same data, however the commands are spelled.
+Two commands ask for the same run if they ask for the same training on the same
+data, however they are spelled.
 """
 
 __all__ = [
@@ -159,10 +159,17 @@ def list_differences(
         if isinstance(there, Mapping) and isinstance(here, Mapping):
             lines += list_differences(there, here, f"{place}{key}.")
         elif there != here:
-            lines.append(
-                f"{place}{key} is {there!r:.60} there and {here!r:.60} here"
-            )
+            old, new = _shorten(repr(there), repr(here))
+            lines.append(f"{place}{key} is {old} there and {new} here")
     return lines
+
+
+def _shorten(*texts: str) -> list[str]:
+    """Cut long texts to 60 letters around the first that differs."""
+    same = len(os.path.commonprefix(texts))
+    start = max(0, same - 20) if max(map(len, texts)) > 60 else 0
+    dots = "..." if start else ""
+    return [dots + text[start : start + 60] for text in texts]
 
 
 def check_same(
@@ -178,7 +185,7 @@ def check_same(
     changed = [n for n in {**new, **old} if old.get(n) != new.get(n)]
     parts = [{k: d[k] for k in d if k != "code"} for d in (found, wanted)]
     lines = list_differences(*parts)
-    if changed and "algorithm is" not in " ".join(lines):
+    if changed and found.get("algorithm") == wanted["algorithm"]:
         more = f" and {len(changed) - 2} more" if changed[2:] else ""
         names = f"{', '.join(changed[:2])}{more}"
         lines.append(f"it was trained by other code of {names}")
@@ -205,7 +212,9 @@ def own_folder(folder) -> Iterator[Path]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            owner = note.read_text() if note.exists() else "another process"
+            owner = "another process"
+            with contextlib.suppress(OSError):
+                owner = note.read_text()
             raise ValueError(
                 f"{folder} is in use by {owner:.80}: wait for it, or choose"
                 " another folder"

@@ -9,14 +9,14 @@ __all__ = [
     "Plan",
     "Run",
     "sizes_of",
-    "identify_run",
+    "describe_run",
     "name_folder",
     "fingerprint",
     "batch_seed",
     "start_run",
     "choose_sampler",
-    "TRACES",
     "is_finished",
+    "has_begun",
     "hold",
     "sample",
     "draw",
@@ -34,6 +34,7 @@ __all__ = [
     "score_rows",
     "read_scores",
     "setting_of",
+    "library_versions",
     "versions",
     "summarise",
     "write_summary",
@@ -103,7 +104,6 @@ from smore_lit.learning.files import (
     as_path,
     as_plain,
     as_whole,
-    claim_folder,
     read_json,
     read_table,
     sweep,
@@ -198,8 +198,7 @@ class Run:
     @cached_property
     def description(self) -> dict:
         """Return what tells this run from any other, as plain values."""
-        known = self.agent, self.config, self.plan, self.task
-        return identify_run(*known, self.sampler.data)
+        return describe_run(self)
 
     @cached_property
     def fast(self) -> tuple[Callable, Agent]:
@@ -228,34 +227,28 @@ def sizes_of(trajectories: Trajectories) -> Sizes:
     )
 
 
-def identify_run(
-    agent: Agent,
-    config: AgentConfig,
-    plan: Plan,
-    task,
-    trajectories: Trajectories,
-) -> dict:
+def describe_run(run: Run) -> dict:
     """Return what tells a run from any other, as plain values."""
-    due = {"threads": plan.threads, "compile": plan.compile}
-    if agent.cosine and config.cosine:
-        due["updates"] = plan.updates
+    plan = {"threads": run.plan.threads, "compile": run.plan.compile}
+    if run.agent.cosine and run.config.cosine:
+        plan["updates"] = run.plan.updates
     return describe(
-        agent,
-        config,
-        sizes_of(trajectories),
-        plan.all_seeds,
-        task=task.name if task else None,
-        plan=due,
-        data=fingerprint(trajectories),
-        code=digest_code(agent),
-        versions=versions(),
+        run.agent,
+        run.config,
+        sizes_of(run.sampler.data),
+        run.seeds,
+        task=run.task.name if run.task else None,
+        plan=plan,
+        data=fingerprint(run.sampler.data),
+        code=digest_code(run.agent),
+        versions=library_versions(),
     )
 
 
-def name_folder(agent: Agent, config: AgentConfig, plan: Plan, task, data):
+def name_folder(run: Run) -> str:
     """Return the name of the folder of a run: task, algorithm and name."""
-    name = name_run(identify_run(agent, config, plan, task, data))
-    parts = task.name if task else "none", agent.name, name
+    task = run.task.name if run.task else "none"
+    parts = task, run.agent.name, name_run(run.description)
     return re.sub(r"[^\w.=,-]", "_", "-".join(parts))
 
 
@@ -282,15 +275,13 @@ def start_run(
     config: AgentConfig,
     plan: Plan,
     task=None,
-    directory: Path | None = None,
     device: str = "cpu",
 ) -> Run:
-    """Create a run, continued from its last checkpoint when there is one.
+    """Create a run that has taken no update and has no folder.
 
     Raises:
-        ValueError: the data do not fit the task, or `directory` holds
-            another run.
-        OSError: `directory` cannot be written.
+        ValueError: the data do not fit the task, or there is no compiler
+            for a plan that wants one.
     """
     sizes, seeds = sizes_of(trajectories), plan.all_seeds
     if task is not None:
@@ -312,10 +303,7 @@ def start_run(
     generators = [
         torch.Generator().manual_seed(batch_seed(seed)) for seed in seeds
     ]
-    run = Run(agent, config, plan, task, state, sampler, generators, directory)
-    if directory is not None:
-        _claim(run)
-    return run
+    return Run(agent, config, plan, task, state, sampler, generators)
 
 
 # book/learning/training.md, section "Starting a run, or finding one"
@@ -340,18 +328,49 @@ def choose_sampler(
 
 
 # book/learning/training.md, section "Starting a run, or finding one"
-TRACES = "checkpoint.pt", "metrics.csv", "scores.csv", "summary.json"
+def is_finished(folder: Path, updates: int) -> bool:
+    """Return whether a folder holds the summary of so many updates."""
+    path = folder / "summary.json"
+    return path.exists() and read_summary(path)["updates"] == updates
+
+
+def has_begun(folder: Path) -> bool:
+    """Return whether a folder holds a row, a checkpoint or a summary."""
+    tables = folder / "metrics.csv", folder / "scores.csv"
+    ends = folder / "checkpoint.pt", folder / "summary.json"
+    return any(path.exists() for path in ends) or any(
+        path.exists() and read_table(path) for path in tables
+    )
+
+
+@contextlib.contextmanager
+def hold(run: Run, folder: Path | None) -> Iterator[None]:
+    """Give a run its folder, and what it trained there, in this context.
+
+    Other processes are kept out, unless the run there is finished.
+
+    Raises:
+        ValueError: the folder holds another run, or is in use.
+        OSError: it cannot be written.
+    """
+    if folder is None:
+        yield
+        return
+    finished = is_finished(folder, run.plan.updates)
+    with contextlib.nullcontext() if finished else own_folder(folder):
+        if not finished:
+            sweep(folder)
+        run.directory = folder
+        _claim(run)
+        yield
 
 
 def _claim(run: Run) -> None:
     folder, wanted = run.directory, run.description
-    if not is_finished(folder, run.plan.updates):
-        claim_folder(folder)
-    sweep(folder)
     path, found = folder / "config.json", None
     if path.exists():
         found = read_json(path, {}, "delete it or choose another folder")
-    if found is not None and any((folder / name).exists() for name in TRACES):
+    if found is not None and has_begun(folder):
         check_same(folder, found, wanted)
     elif found != wanted:
         write_atomic(path, json.dumps(wanted, indent=2) + "\n")
@@ -365,19 +384,6 @@ def _claim(run: Run) -> None:
             f"{folder} holds {run.state.updates} updates of this run, more"
             f" than the {run.plan.updates} asked for: choose another folder"
         )
-
-
-def is_finished(folder: Path, updates: int) -> bool:
-    """Return whether a folder holds the summary of so many updates."""
-    path = folder / "summary.json"
-    return path.exists() and read_summary(path)["updates"] == updates
-
-
-def hold(folder: Path | None, updates: int):
-    """Own a folder where something is left to train; return a context."""
-    if folder is None or is_finished(folder, updates):
-        return contextlib.nullcontext()
-    return own_folder(folder)
 
 
 # book/learning/training.md, section "The loop"
@@ -524,13 +530,12 @@ def train(
     if isinstance(trajectories, str | bytes | os.PathLike):
         trajectories = smore_lit.read_dataset(trajectories, task)
     data = as_trajectories(trajectories)
-    if out is None and runs is not None:
-        name = name_folder(agent, config, plan, task, data)
-        out = as_path(runs) / name
-    directory = None if out is None else as_path(out)
-    with limit_threads(plan.threads), hold(directory, plan.updates):
-        run = start_run(data, agent, config, plan, task, directory, device)
-        with Log(run, workers) as log:
+    with limit_threads(plan.threads):
+        run = start_run(data, agent, config, plan, task, device)
+        if out is None and runs is not None:
+            out = as_path(runs) / name_folder(run)
+        folder = None if out is None else as_path(out)
+        with hold(run, folder), Log(run, workers) as log:
             _loop(run, log, progress)
     return run
 
@@ -728,15 +733,18 @@ def setting_of(agent: Agent, config: AgentConfig) -> str:
     return " ".join(changed) or "default"
 
 
+def library_versions() -> dict[str, str]:
+    """Return the versions that scores depend on, by name."""
+    found = {"smore_lit": smore_lit.__version__}
+    for name in ("torch", "mujoco", "gymnasium-robotics"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def versions() -> str:
     """Return the versions that scores depend on, in one line."""
-    found = [f"smore_lit {smore_lit.__version__}"]
-    for name in ("torch", "mujoco", "gymnasium-robotics"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
-    return ", ".join(found)
+    return ", ".join(map(" ".join, library_versions().items()))
 
 
 # book/learning/training.md, section "What a run writes"

@@ -1,8 +1,8 @@
 # Generated from book/theory/occupancies.md by make sync. Edit the chapter, not this file.
 """Count where a policy goes.
 
-The return of a policy depends on how often it is where, and on nothing else:
-the occupancy, computed exactly in small worlds.
+The return of a policy depends on how often it does what in which state, and on
+nothing else: the occupancy, computed exactly in small worlds.
 """
 
 __all__ = [
