@@ -34,12 +34,12 @@ import torch
 from training_speed import multiply
 
 from smore_lit.appendix.cli import write_rows
-from smore_lit.benchmark.datasets import (
+from smore_lit.data.datasets import (
     load_dataset,
     make_dataset,
     tiny_dataset,
 )
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.agent import (
     cosine,
     differentiate,
@@ -47,9 +47,9 @@ from smore_lit.learning.agent import (
     make_config,
     update,
 )
-from smore_lit.learning.evaluation import METRICS, count_slots, evaluate
-from smore_lit.learning.files import write_atomic
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.running.evaluation import METRICS, count_slots, evaluate
+from smore_lit.running.files import write_atomic
+from smore_lit.running.rollouts import Rollouts
 from smore_lit.learning.training import (
     Plan,
     count_flops,

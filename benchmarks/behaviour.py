@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_lit.benchmark.experts import EXPERTS, Noisy, expert, random_policy
-from smore_lit.benchmark.tasks import TASKS, load_task
-from smore_lit.learning.files import read_table, results_folder, write_atomic
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.worlds.experts import EXPERTS, Noisy, expert, random_policy
+from smore_lit.worlds.tasks import TASKS, load_task
+from smore_lit.running.files import read_table, results_folder, write_atomic
+from smore_lit.running.rollouts import Rollouts
 
 DISCOUNTS = {"sum": 1.0, "098": 0.98, "099": 0.99}
 BEHAVIOURS = ("expert", "noisy", "random")

@@ -17,8 +17,8 @@ import torch
 from gathering import ROOT, write_results
 
 from smore_lit.baselines.actionable import chain_goals
-from smore_lit.benchmark.datasets import load_dataset, tiny_dataset
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.data.datasets import load_dataset, tiny_dataset
+from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.trajectories import (
     Sampler,
     as_trajectories,

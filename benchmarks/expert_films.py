@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_lit.benchmark.experts import expert
-from smore_lit.benchmark.pictures import record, save_gif
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.worlds.experts import expert
+from smore_lit.worlds.pictures import record, save_gif
+from smore_lit.worlds.tasks import load_task
 
 STATIC = Path(__file__).resolve().parents[1] / "book" / "_static"
 LIMIT = 400_000  # bytes of a film

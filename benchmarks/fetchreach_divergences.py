@@ -16,11 +16,11 @@ import torch
 from fetchreach_objectives import PAPER
 from gathering import ROOT, write_results
 
-from smore_lit.benchmark.datasets import load_dataset
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.data.datasets import load_dataset
+from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.checkpoints import load_policy
 from smore_lit.learning.divergence_losses import best_ratio
-from smore_lit.learning.files import read_table
+from smore_lit.running.files import read_table
 from smore_lit.learning.smore import shape_of
 from smore_lit.learning.training import setting_of, train
 from smore_lit.learning.trajectories import (

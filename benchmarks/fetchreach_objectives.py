@@ -14,10 +14,10 @@ import sys
 
 from gathering import ROOT, write_results
 
-from smore_lit.benchmark.datasets import load_dataset
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.data.datasets import load_dataset
+from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.agent import PAPER_STEPS
-from smore_lit.learning.files import read_table
+from smore_lit.running.files import read_table
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from smore_lit.appendix.cli import write_rows
-from smore_lit.learning.files import results_folder
+from smore_lit.running.files import results_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 

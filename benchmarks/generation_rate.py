@@ -17,10 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from smore_lit.benchmark import datasets
-from smore_lit.benchmark.tasks import TASKS, load_task
-from smore_lit.learning.files import read_table, results_folder, write_atomic
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.data import datasets
+from smore_lit.worlds.tasks import TASKS, load_task
+from smore_lit.running.files import read_table, results_folder, write_atomic
+from smore_lit.running.rollouts import Rollouts
 
 TABLE = results_folder() / "generation.csv"
 COLUMNS = (

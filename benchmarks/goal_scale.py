@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 from gathering import ROOT, write_results
 
-from smore_lit.benchmark.datasets import count_halves, load_dataset
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.data.datasets import count_halves, load_dataset
+from smore_lit.worlds.tasks import load_task
 from smore_lit.learning import training
-from smore_lit.learning.files import read_table
+from smore_lit.running.files import read_table
 from smore_lit.learning.scaling import LEAST_STD, Scaler, fit_scaler
 from smore_lit.learning.trajectories import as_trajectories
 

@@ -11,8 +11,8 @@ share of pairs (t, f) whose goal phi(s_f) is not yet met at s_t.
 import numpy as np
 from gathering import ROOT, write_results
 
-from smore_lit.benchmark.datasets import count_halves, load_dataset
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.data.datasets import count_halves, load_dataset
+from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.trajectories import as_trajectories, find_leaving
 
 TASKS = (

@@ -19,14 +19,14 @@ import sys
 
 import numpy as np
 
-from smore_lit.benchmark.hand import (
+from smore_lit.worlds.hand import (
     HandExpert,
     load_hand,
     solve_pose,
     step_in_box,
 )
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.files import results_folder, write_atomic
+from smore_lit.worlds.tasks import load_task
+from smore_lit.running.files import results_folder, write_atomic
 
 BAND = 0.145  # radians that a follower may lead or lag
 STARTS = 12

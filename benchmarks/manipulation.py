@@ -15,9 +15,9 @@ import sys
 import fetchreach_objectives
 from gathering import ROOT, write_results
 
-from smore_lit.benchmark.datasets import load_dataset
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.files import read_table
+from smore_lit.data.datasets import load_dataset
+from smore_lit.worlds.tasks import load_task
+from smore_lit.running.files import read_table
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 

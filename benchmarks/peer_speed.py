@@ -292,7 +292,7 @@ def main() -> None:
     import tempfile
 
     from smore_lit.appendix.cli import write_rows
-    from smore_lit.benchmark.datasets import tiny_dataset
+    from smore_lit.data.datasets import tiny_dataset
 
     with tempfile.TemporaryDirectory() as folder:
         options.episodes = f"{folder}/episodes.npz"

@@ -12,8 +12,8 @@ import torch
 from gathering import ROOT, write_results
 from manipulation import folder_of
 
-from smore_lit.benchmark.datasets import load_dataset
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.data.datasets import load_dataset
+from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.checkpoints import load_policy
 from smore_lit.learning.trajectories import (
     Sampler,

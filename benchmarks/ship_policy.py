@@ -9,8 +9,8 @@ Writes smore_lit/assets/FetchReach/policy.pt and book/_static/fetchreach.gif.
 import dataclasses
 from pathlib import Path
 
-from smore_lit.benchmark.pictures import record, save_gif
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.worlds.pictures import record, save_gif
+from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.checkpoints import load_policy, save_policy
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -28,10 +28,10 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_lit.benchmark import pushing
-from smore_lit.benchmark.pushing import SlideExpert, launch, strike_features
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.files import results_folder, write_atomic
+from smore_lit.worlds import pushing
+from smore_lit.worlds.pushing import SlideExpert, launch, strike_features
+from smore_lit.worlds.tasks import load_task
+from smore_lit.running.files import results_folder, write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 STRIKES = results_folder() / "strikes.csv"

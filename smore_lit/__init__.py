@@ -17,16 +17,16 @@ if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 PUBLIC = {
-    "Task": "smore_lit.benchmark.tasks",
-    "load_task": "smore_lit.benchmark.tasks",
-    "make_dataset": "smore_lit.benchmark.datasets",
-    "load_dataset": "smore_lit.benchmark.datasets",
-    "read_dataset": "smore_lit.benchmark.datasets",
-    "tiny_dataset": "smore_lit.benchmark.datasets",
-    "record": "smore_lit.benchmark.datasets",
+    "Task": "smore_lit.worlds.tasks",
+    "load_task": "smore_lit.worlds.tasks",
+    "make_dataset": "smore_lit.data.datasets",
+    "load_dataset": "smore_lit.data.datasets",
+    "read_dataset": "smore_lit.data.datasets",
+    "tiny_dataset": "smore_lit.data.datasets",
+    "record": "smore_lit.data.datasets",
     "as_trajectories": "smore_lit.learning.trajectories",
     "train": "smore_lit.learning.training",
-    "evaluate": "smore_lit.learning.evaluation",
+    "evaluate": "smore_lit.running.evaluation",
     "load_policy": "smore_lit.learning.checkpoints",
 }
 

@@ -22,7 +22,7 @@ from smore_lit.baselines.ablations import (
     follow_policy,
     mixture_backup_loss,
 )
-from smore_lit.benchmark.datasets import tiny_dataset
+from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.agent import (
     Sizes,
     create_state,

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from smore_lit.benchmark.datasets import tiny_dataset
-from smore_lit.learning.files import read_table
+from smore_lit.data.datasets import tiny_dataset
+from smore_lit.running.files import read_table
 from smore_lit.learning.training import step
 from smore_lit.learning.trajectories import as_trajectories
 

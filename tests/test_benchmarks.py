@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from smore_lit.learning.agent import find_agent, make_config
-from smore_lit.learning.files import read_table
+from smore_lit.running.files import read_table
 
 ROOT = Path(__file__).parents[1]
 

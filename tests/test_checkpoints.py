@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from smore_lit.benchmark.datasets import tiny_dataset
+from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.agent import Sizes, create_state, make_config, update
 from smore_lit.learning.checkpoints import (
     FORMAT,

@@ -745,7 +745,7 @@ FAULTS = {
 def test_a_fault_of_ours_is_not_told_as_a_mistake(
     name, run, capfd, monkeypatch
 ):
-    from smore_lit.learning import evaluation
+    from smore_lit.running import evaluation
 
     def fail(*arguments):
         raise FAULTS[name]

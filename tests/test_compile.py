@@ -7,7 +7,7 @@ import torch
 
 import smore_lit.learning.training
 
-from smore_lit.benchmark.datasets import tiny_dataset
+from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 

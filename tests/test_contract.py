@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from samples import random_batch
-from smore_lit.benchmark.datasets import tiny_dataset
-from smore_lit.benchmark.tasks import TASKS, load_task
+from smore_lit.data.datasets import tiny_dataset
+from smore_lit.worlds.tasks import TASKS, load_task
 from smore_lit.learning import training
 from smore_lit.learning.agent import (
     Sizes,

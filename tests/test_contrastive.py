@@ -21,7 +21,7 @@ from smore_lit.baselines.contrastive import (
     watch_logits,
 )
 from smore_lit.baselines.supervised import GCSL
-from smore_lit.benchmark.datasets import tiny_dataset
+from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.agent import (
     Sizes,
     create_state,

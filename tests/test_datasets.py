@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from smore_lit.benchmark import datasets
-from smore_lit.benchmark.tasks import TASKS, load_task
-from smore_lit.learning.rollouts import Rollouts, play
+from smore_lit.data import datasets
+from smore_lit.worlds.tasks import TASKS, load_task
+from smore_lit.running.rollouts import Rollouts, play
 
 TASK = load_task("FetchReach")
 ASSETS = Path(datasets.smore_lit.__file__).parent / "assets"
@@ -208,7 +208,7 @@ def test_making_without_a_simulator_is_one_line(monkeypatch, tmp_path):
 
 CHILD = """
 import sys
-from smore_lit.benchmark import datasets
+from smore_lit.data import datasets
 datasets.SIZES["toy"], datasets.SHARD["toy"] = 10, 2
 if __name__ == "__main__":
     datasets.make_dataset("FetchReach", "toy", 30, 0, 1, sys.argv[1], False)

@@ -13,11 +13,11 @@ import torch
 
 import smore_lit
 from smore_lit.appendix import cli
-from smore_lit.benchmark import datasets, foreign
-from smore_lit.benchmark.pictures import record, save_gif
-from smore_lit.learning import evaluation, training
+from smore_lit.data import datasets, foreign
+from smore_lit.worlds.pictures import record, save_gif
+from smore_lit.running import evaluation, training
 from smore_lit.learning.checkpoints import load_policy, save_policy
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.running.rollouts import Rollouts
 from smore_lit.learning.smore import SmoreConfig
 from smore_lit.learning.trajectories import (
     Trajectories,

@@ -15,7 +15,7 @@ import yaml
 import smore_lit
 from smore_lit.appendix import literate
 from smore_lit.appendix.literate import read_chapter
-from smore_lit.benchmark import tasks
+from smore_lit.worlds import tasks
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 
-from smore_lit.benchmark.experts import expert
-from smore_lit.benchmark.tasks import TASKS, Task, load_task
-from smore_lit.learning.evaluation import (
+from smore_lit.worlds.experts import expert
+from smore_lit.worlds.tasks import TASKS, Task, load_task
+from smore_lit.running.evaluation import (
     METRICS,
     count_slots,
     discount_rewards,
@@ -17,7 +17,7 @@ from smore_lit.learning.evaluation import (
     interval,
     score_episodes,
 )
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.running.rollouts import Rollouts
 
 
 class World:

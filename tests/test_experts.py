@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
-from smore_lit.benchmark import experts
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.rollouts import Rollouts, play
+from smore_lit.worlds import experts
+from smore_lit.worlds.tasks import load_task
+from smore_lit.running.rollouts import Rollouts, play
 
 TASK = load_task("FetchReach")
 

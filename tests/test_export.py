@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from smore_lit.benchmark.datasets import tiny_dataset
+from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.agent import find_agent, list_agents, make_config
 from smore_lit.learning.checkpoints import Policy, describe
 from smore_lit.learning.scaling import Scaler

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from smore_lit.learning.files import (
+from smore_lit.running.files import (
     Table,
     as_number,
     as_path,
@@ -76,7 +76,7 @@ def test_a_killed_writer_leaves_a_whole_file_and_a_stray_that_is_swept(
     path = tmp_path / "file"
     script = (
         "import sys\n"
-        "from smore_lit.learning.files import write_atomic\n"
+        "from smore_lit.running.files import write_atomic\n"
         "for k in range(10**6):\n"
         "    write_atomic(sys.argv[1], bytes([k % 256]) * 3_000_000)\n"
     )
@@ -172,7 +172,7 @@ def test_a_full_disk_reaches_the_caller_and_keeps_the_rows(tmp_path):
     path = tmp_path / "t.csv"
     script = (
         "import resource, signal, sys\n"
-        "from smore_lit.learning.files import Table\n"
+        "from smore_lit.running.files import Table\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))\n"
         "table = Table(sys.argv[1], ['updates', 'loss'])\n"

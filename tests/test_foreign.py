@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from smore_lit.appendix import cli
-from smore_lit.benchmark import datasets, foreign
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.data import datasets, foreign
+from smore_lit.worlds.tasks import load_task
 
 TASK = load_task("FetchReach")
 DATA = {k: v[:6] for k, v in datasets.tiny_dataset(TASK).items()}

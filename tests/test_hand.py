@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
-from smore_lit.benchmark import hand
-from smore_lit.benchmark.experts import Noisy, expert
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.rollouts import Rollouts, play
+from smore_lit.worlds import hand
+from smore_lit.worlds.experts import Noisy, expert
+from smore_lit.worlds.tasks import load_task
+from smore_lit.running.rollouts import Rollouts, play
 
 TASK = load_task("HandReach")
 
@@ -43,7 +43,7 @@ def reached(data):
 
 def test_importing_brings_in_no_simulator():
     code = (
-        "import sys, smore_lit.benchmark.hand\n"
+        "import sys, smore_lit.worlds.hand\n"
         "heavy = {'torch', 'mujoco', 'gymnasium', 'gymnasium_robotics'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -15,10 +15,10 @@ import pytest
 import torch
 
 import smore_lit
-from smore_lit.benchmark.datasets import tiny_dataset
+from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning import identity
 from smore_lit.learning.agent import find_agent, list_agents
-from smore_lit.learning.files import read_table
+from smore_lit.running.files import read_table
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 

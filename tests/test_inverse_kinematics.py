@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
-from smore_lit.benchmark import inverse_kinematics as ik
-from smore_lit.benchmark.experts import Noisy, expert
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.rollouts import Rollouts, play
+from smore_lit.worlds import inverse_kinematics as ik
+from smore_lit.worlds.experts import Noisy, expert
+from smore_lit.worlds.tasks import load_task
+from smore_lit.running.rollouts import Rollouts, play
 
 NAMES = ("Reacher", "ReacherBlind", "SawyerReach", "SawyerDoor")
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import smore_lit
-from smore_lit.benchmark import datasets, pictures, worlds
-from smore_lit.benchmark.tasks import TASKS, load_task
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.data import datasets, pictures, worlds
+from smore_lit.worlds.tasks import TASKS, load_task
+from smore_lit.running.rollouts import Rollouts
 
 Task = smore_lit.Task
 MODULE = """
@@ -243,7 +243,7 @@ def test_states_that_break_the_contract_are_one_line(name):
         (Plane, {"cube": True, "max_episode_steps": 5}, "pass threshold="),
         (Plane, {"high": np.inf, "max_episode_steps": 5}, "without bounds"),
         (Plane, {"flag": 9.0, "max_episode_steps": 5}, "flags success other"),
-        ("smore_lit.benchmark.points:PointReach", {}, "world of two methods"),
+        ("smore_lit.worlds.points:PointReach", {}, "world of two methods"),
     ],
     ids=str,
 )

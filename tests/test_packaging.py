@@ -65,7 +65,7 @@ def test_metadata_say_who_when_and_where(built):
 def test_the_installed_package_answers_in_an_empty_folder(python, tmp_path):
     code = (
         "import smore_lit\n"
-        "from smore_lit.learning.files import read_chapters, results_folder\n"
+        "from smore_lit.running.files import read_chapters, results_folder\n"
         "assert (results_folder() / 'fetchreach_scores.csv').is_file()\n"
         "assert read_chapters() == {}\n"
         "print(smore_lit.__version__)"

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smore_lit.benchmark import points
-from smore_lit.benchmark.points import ROOMS, inside, move
+from smore_lit.worlds import points
+from smore_lit.worlds.points import ROOMS, inside, move
 
 coordinate = st.floats(-5, 5)
 step = st.floats(-1.5, 1.5)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smore_lit.benchmark import pushing
-from smore_lit.benchmark.experts import expert
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.rollouts import Rollouts, play
+from smore_lit.worlds import pushing
+from smore_lit.worlds.experts import expert
+from smore_lit.worlds.tasks import load_task
+from smore_lit.running.rollouts import Rollouts, play
 
 EXPERTS = {
     "FetchPush": pushing.PushExpert(),

@@ -4,8 +4,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from smore_lit.benchmark.reacher import KEPT
-from smore_lit.benchmark.tasks import REACHER, REACHER_BLIND
+from smore_lit.worlds.reacher import KEPT
+from smore_lit.worlds.tasks import REACHER, REACHER_BLIND
 
 
 def test_numbers_are_those_of_the_native_arm():

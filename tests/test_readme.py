@@ -11,8 +11,8 @@ import pytest
 
 from smore_lit.appendix.cli import build_parser
 from smore_lit.appendix.demo import paper_score
-from smore_lit.learning.evaluation import interval
-from smore_lit.learning.files import results_folder
+from smore_lit.running.evaluation import interval
+from smore_lit.running.files import results_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()

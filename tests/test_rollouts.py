@@ -11,8 +11,8 @@ from functools import partial
 import numpy as np
 import pytest
 
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.rollouts import Rollouts, play
+from smore_lit.worlds.tasks import load_task
+from smore_lit.running.rollouts import Rollouts, play
 
 TASK = load_task("FetchReach")
 
@@ -173,8 +173,8 @@ def test_a_maker_that_fails_is_named_at_once():
 
 
 PLAIN = """
-from smore_lit.benchmark.tasks import load_task
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.worlds.tasks import load_task
+from smore_lit.running.rollouts import Rollouts
 
 print("begin", flush=True)
 with Rollouts(load_task("FetchReach").make, 2, 2) as pool:
@@ -182,7 +182,7 @@ with Rollouts(load_task("FetchReach").make, 2, 2) as pool:
 """
 GUARDED = """
 from tests.test_rollouts import Faulty
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.running.rollouts import Rollouts
 
 def make():
     return Faulty("")
@@ -219,7 +219,7 @@ def test_workers_end_with_the_parent(tmp_path):
         "import time\n"
         "from functools import partial\n"
         "from tests.test_rollouts import Faulty\n"
-        "from smore_lit.learning.rollouts import Rollouts\n"
+        "from smore_lit.running.rollouts import Rollouts\n"
         'if __name__ == "__main__":\n'
         "    pool = Rollouts(partial(Faulty, ''), 2, 2)\n"
         "    for worker in pool._worlds.workers:\n"

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from smore_lit.benchmark import sawyer
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.worlds import sawyer
+from smore_lit.worlds.tasks import load_task
 
 NAMES = ("SawyerReach", "SawyerDoor")
 
@@ -125,7 +125,7 @@ def test_missing_metaworld_is_one_line():
     code = (
         "import importlib.util as u; f = u.find_spec\n"
         "u.find_spec = lambda n, *a: None if n == 'metaworld' else f(n, *a)\n"
-        "from smore_lit.benchmark.tasks import load_task\n"
+        "from smore_lit.worlds.tasks import load_task\n"
         "try: load_task('SawyerDoor').make()\n"
         "except ValueError as e: print(e)"
     )

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from smore_lit.benchmark.datasets import tiny_dataset
-from smore_lit.benchmark.tasks import load_task
+from smore_lit.data.datasets import tiny_dataset
+from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.agent import find_agent, make_config, update
 from smore_lit.learning.training import Plan, start_run, step
 from smore_lit.learning.trajectories import as_trajectories

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from smore_lit.benchmark import worlds
-from smore_lit.benchmark.experts import random_policy
-from smore_lit.benchmark.points import ROOMS, inside
-from smore_lit.benchmark.task_reference import columns, reference_page
-from smore_lit.benchmark.tasks import TASKS, Task, load_task, with_noise
-from smore_lit.learning.rollouts import Rollouts
+from smore_lit.worlds import environments as worlds
+from smore_lit.worlds.experts import random_policy
+from smore_lit.worlds.points import ROOMS, inside
+from smore_lit.worlds.task_reference import columns, reference_page
+from smore_lit.worlds.tasks import TASKS, Task, load_task, with_noise
+from smore_lit.running.rollouts import Rollouts
 
 EVERY = pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
 

@@ -17,8 +17,11 @@ from smore_lit.appendix.literate import MAIN, is_definition, read_chapter
 ROOT = Path(__file__).resolve().parents[1]
 WINGS = [
     "theory",
+    "running",
     "learning",
     "baselines",
+    "worlds",
+    "data",
     "benchmark",
     "experiments",
     "planning",

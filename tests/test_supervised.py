@@ -19,7 +19,7 @@ from smore_lit.baselines.supervised import (
     fit_of,
     make_clone,
 )
-from smore_lit.benchmark.datasets import tiny_dataset
+from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.agent import (
     Sizes,
     create_state,

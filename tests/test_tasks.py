@@ -7,16 +7,16 @@ import sys
 import numpy as np
 import pytest
 
-from smore_lit.benchmark import pictures, tasks
-from smore_lit.benchmark.experts import expert
+from smore_lit.worlds import pictures, tasks
+from smore_lit.worlds.experts import expert
 
 TASK = tasks.load_task("FetchReach")
 
 
 def test_importing_tasks_brings_in_no_simulator():
     code = (
-        "import sys, smore_lit.benchmark.tasks, smore_lit.learning.rollouts,"
-        " smore_lit.benchmark.datasets, smore_lit.benchmark.pictures\n"
+        "import sys, smore_lit.worlds.tasks, smore_lit.running.rollouts,"
+        " smore_lit.data.datasets, smore_lit.worlds.pictures\n"
         "heavy = {'torch', 'mujoco', 'gymnasium', 'matplotlib', 'PIL'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
@@ -26,7 +26,7 @@ def test_importing_tasks_brings_in_no_simulator():
 
 def test_opening_the_simulator_is_silent():
     code = (
-        "from smore_lit.benchmark.tasks import load_task\n"
+        "from smore_lit.worlds.tasks import load_task\n"
         "load_task('FetchReach').make()"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True)

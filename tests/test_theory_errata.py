@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smore_lit.learning.files import read_table, results_folder
+from smore_lit.running.files import read_table, results_folder
 from smore_lit.theory.duality import bellman_difference
 from smore_lit.theory.goal_transitions import hard_goal_transitions
 from smore_lit.theory.mixtures import mix

@@ -9,7 +9,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from smore_lit.learning.files import results_folder
+from smore_lit.running.files import results_folder
 from smore_lit.theory import verification
 from smore_lit.theory.divergences import (
     DIVERGENCES,

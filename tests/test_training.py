@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from smore_lit.benchmark.datasets import tiny_dataset
-from smore_lit.learning import files
+from smore_lit.data.datasets import tiny_dataset
+from smore_lit.running import files
 from smore_lit.learning.agent import find_agent, make_config
 from smore_lit.learning.checkpoints import read_checkpoint
-from smore_lit.learning.files import Table, read_table
+from smore_lit.running.files import Table, read_table
 from smore_lit.learning.training import Plan, count_flops, start_run, train
 from smore_lit.learning.trajectories import as_trajectories
 

@@ -105,14 +105,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import smore_lit
-from smore_lit.benchmark.tasks import (
+from smore_lit.worlds.tasks import (
     NOISE_MARK,
     TASKS,
     Task,
     load_task,
     with_noise,
 )
-from smore_lit.learning.files import as_path, as_whole, package_folder
+from smore_lit.running.files import as_path, as_whole, package_folder
 
 
 # book/appendix/cli.md, section "A parser that speaks once"
@@ -310,7 +310,7 @@ def find_task(name: str, noise: float = 0.0) -> Task:
 
 def make_data(options) -> Answer:
     """Generate a dataset, or what is missing of it."""
-    from smore_lit.benchmark.datasets import dataset_info, make_dataset
+    from smore_lit.data.datasets import dataset_info, make_dataset
 
     task = find_task(options.task, options.noise)
     path = make_dataset(
@@ -352,7 +352,7 @@ def name_manifest(task: Task, options) -> Path:
     Raises:
         ValueError: that dataset has not been made; the line says how.
     """
-    from smore_lit.benchmark.datasets import manifest_path
+    from smore_lit.data.datasets import manifest_path
 
     chosen = task, options.size, options.expert_percent
     path = manifest_path(*chosen, options.root)
@@ -382,7 +382,7 @@ def find_data(options) -> tuple[Task | None, Path]:
     Raises:
         ValueError: they name no data.
     """
-    from smore_lit.benchmark.datasets import find_manifest
+    from smore_lit.data.datasets import find_manifest
 
     given = options.task and find_task(options.task, options.noise)
     if options.data is None and given:
@@ -407,7 +407,7 @@ def find_data(options) -> tuple[Task | None, Path]:
 # book/appendix/cli.md, section "Data"
 def show_data(options) -> Answer:
     """Describe a dataset from its manifest; check its bytes if asked."""
-    from smore_lit.benchmark.datasets import dataset_info, read_dataset
+    from smore_lit.data.datasets import dataset_info, read_dataset
 
     task, path = find_data(options)
     answer = describe_data(path, dataset_info(path, task))
@@ -421,8 +421,8 @@ def show_data(options) -> Answer:
 # book/appendix/cli.md, section "Data"
 def import_data(options) -> Answer:
     """Keep a public file as a dataset of ours."""
-    from smore_lit.benchmark.datasets import dataset_info
-    from smore_lit.benchmark.foreign import import_dataset
+    from smore_lit.data.datasets import dataset_info
+    from smore_lit.data.foreign import import_dataset
 
     goal, task = options.goal, find_task(options.task)
     path = import_dataset(
@@ -453,7 +453,7 @@ def read_goal(text: str) -> list[float] | str:
 # book/appendix/cli.md, section "Data"
 def export_data(options) -> Answer:
     """Write a dataset of ours in a public format."""
-    from smore_lit.benchmark.foreign import write_minari
+    from smore_lit.data.foreign import write_minari
 
     task, path = find_data(options)
     folder = write_minari(path, options.id, options.out, task)
@@ -516,7 +516,7 @@ PLANNED = (
 def train_agent(options) -> Answer:
     """Train an algorithm, or go on with a run that was stopped."""
     task = find_task(options.task, options.noise)
-    from smore_lit.benchmark.datasets import read_dataset
+    from smore_lit.data.datasets import read_dataset
     from smore_lit.learning.agent import find_agent, make_config
     from smore_lit.learning.training import train
     from smore_lit.learning.trajectories import as_trajectories
@@ -572,7 +572,7 @@ def choose_manifest(task: Task, options) -> Path:
     Raises:
         ValueError: there is none, or it is of another task.
     """
-    from smore_lit.benchmark.datasets import dataset_info, find_manifest
+    from smore_lit.data.datasets import dataset_info, find_manifest
 
     if options.manifest is None:
         return name_manifest(task, options)
@@ -654,7 +654,7 @@ def find_policy(place: str, name: str | None = None):
 def evaluate_policy(options) -> Answer:
     """Play episodes with a trained policy and print its scores."""
     task, policy = find_policy(options.policy, options.task)
-    from smore_lit.learning.evaluation import (
+    from smore_lit.running.evaluation import (
         METRICS,
         evaluate,
         interval,
@@ -698,7 +698,7 @@ def write_rows(path: Path | str, rows: list[dict]) -> None:
     import csv
     import io
 
-    from smore_lit.learning.files import write_atomic
+    from smore_lit.running.files import write_atomic
 
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -716,7 +716,7 @@ def film_policy(options) -> Answer:
     if not out.parent.is_dir():
         raise ValueError(f"no folder {out.parent}: make it")
     task, policy = find_policy(options.policy, options.task)
-    from smore_lit.benchmark.pictures import record, save_gif, save_mp4
+    from smore_lit.worlds.pictures import record, save_gif, save_mp4
 
     frames = []
     for seed in range(options.seed, options.seed + options.episodes):
@@ -796,7 +796,7 @@ IMPORTED_AS = {"pillow": "PIL"}  # where it is not the package's name
 TRIALS = {
     "device": "import torch; print(torch.cuda.get_device_name()"
     " if torch.cuda.is_available() else 'cpu')",
-    "data": "from smore_lit.benchmark.datasets import data_root\n"
+    "data": "from smore_lit.data.datasets import data_root\n"
     "print(data_root())",
     "simulator": "from smore_lit.appendix.cli import open_first\nopen_first()",
     "renderer": "from smore_lit.appendix.cli import open_first\n"
@@ -806,7 +806,7 @@ TRIALS = {
 
 def open_first(draw: bool = False) -> None:
     """Open the first task, and draw it if asked; raise what goes wrong."""
-    from smore_lit.benchmark.pictures import open_camera
+    from smore_lit.worlds.pictures import open_camera
 
     task = next(iter(TASKS.values()))
     world = open_camera(task, False)[0] if draw else task.make()

@@ -31,15 +31,15 @@ import time
 from pathlib import Path
 
 from smore_lit.appendix.figures import COLOURS, use_style
-from smore_lit.benchmark.datasets import (
+from smore_lit.data.datasets import (
     count_halves,
     load_dataset,
     make_dataset,
 )
-from smore_lit.benchmark.pictures import record, save_gif
-from smore_lit.benchmark.tasks import Task, load_task
-from smore_lit.learning.evaluation import discount_rewards
-from smore_lit.learning.files import (
+from smore_lit.worlds.pictures import record, save_gif
+from smore_lit.worlds.tasks import Task, load_task
+from smore_lit.running.evaluation import discount_rewards
+from smore_lit.running.files import (
     claim_folder,
     results_folder,
     write_atomic,

@@ -41,7 +41,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from smore_lit.learning.files import as_plain, as_whole
+from smore_lit.running.files import as_plain, as_whole
 from smore_lit.learning.networks import initialise
 from smore_lit.learning.scaling import Scaler
 from smore_lit.learning.trajectories import Batch

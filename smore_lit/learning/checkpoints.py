@@ -48,7 +48,7 @@ from smore_lit.learning.agent import (
     find_agent,
     read_settings,
 )
-from smore_lit.learning.files import (
+from smore_lit.running.files import (
     as_path,
     as_plain,
     check_shape,

@@ -39,7 +39,7 @@ from types import CodeType
 from typing import Any
 
 from smore_lit.learning.agent import Agent
-from smore_lit.learning.files import claim_folder, write_atomic
+from smore_lit.running.files import claim_folder, write_atomic
 
 
 # book/learning/identity.md, section "A name from a description"

@@ -89,7 +89,7 @@ from smore_lit.learning.checkpoints import (
     restore,
     save_checkpoint,
 )
-from smore_lit.learning.evaluation import (
+from smore_lit.running.evaluation import (
     METRICS,
     count_slots,
     evaluate,
@@ -99,7 +99,7 @@ from smore_lit.learning.evaluation import (
 
 
 # book/learning/training.md, section "Train, stop, and go on to the same bits"
-from smore_lit.learning.files import (
+from smore_lit.running.files import (
     Table,
     as_path,
     as_plain,
@@ -115,7 +115,7 @@ from smore_lit.learning.identity import (
     name_run,
     own_folder,
 )
-from smore_lit.learning.rollouts import Rollouts, check_workers
+from smore_lit.running.rollouts import Rollouts, check_workers
 from smore_lit.learning.scaling import Scaler, fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,

@@ -1,0 +1,68 @@
+# Generated from book/worlds/task_reference.md by make sync. Edit the chapter, not this file.
+"""Look up a task.
+
+Every number of every task, printed from the objects that the code uses.
+"""
+
+__all__ = ["table", "columns", "describe_numbers", "reference_page"]
+
+
+# book/worlds/task_reference.md, section "Look up a task"
+from smore_lit.worlds.tasks import Task
+
+
+# book/worlds/task_reference.md, section "A page from an object"
+def table(head: tuple, rows: list) -> list[str]:
+    """Return the lines of a Markdown table."""
+    rule = ["---"] * len(head)
+    lines = [f"| {' | '.join(map(str, row))} |" for row in (head, rule, *rows)]
+    return ["", *lines, ""]
+
+
+def columns(rows) -> list[tuple]:
+    """Return (columns, meaning, unit) from (count, meaning, unit)."""
+    first, found = 0, []
+    for count, meaning, unit in rows:
+        last = first + count - 1
+        place = f"{first}" if count == 1 else f"{first} to {last}"
+        found.append((place, meaning, unit))
+        first = last + 1
+    return found
+
+
+# book/worlds/task_reference.md, section "A page from an object"
+def describe_numbers(task: Task) -> list[tuple]:
+    """Return (name, value) of what a task fixes."""
+    index, unit = task.goal_index, task.unit
+    goal = index[0] if len(index) == 1 else f"{index[0]} to {index[-1]}"
+    rows = [
+        ("simulator", f"`{task.env_id}`"),
+        ("source", task.source),
+        ("start", task.reference.start),
+        ("goal", task.reference.goal),
+        ("achieved goal", f"observation, column {goal}"),
+        ("reached", f"distance at most {task.threshold:g} {unit}"),
+        ("horizon", f"{task.horizon} steps, never shorter"),
+        ("episodes, paper", f"{task.paper_episodes:,}"),
+        ("episodes, cpu", f"{task.cpu_episodes:,}"),
+    ]
+    strict = task.success_threshold
+    if strict is not None:
+        meaning = f"distance below {strict:g} {unit}, after the last action"
+        rows.insert(6, ("success", meaning))
+    return rows
+
+
+def reference_page(task: Task) -> str:
+    """Return the reference of a task as Markdown."""
+    words = task.reference
+    lines = table(("", ""), describe_numbers(task))
+    head = ("column", "meaning", "unit")
+    lines += ["**Observation**", *table(head, columns(words.observation))]
+    head = ("column", "what 1 asks for", "unit")
+    lines += ["**Action**, each in [-1, 1]"]
+    lines += table(head, columns(words.action))
+    lines += ["**Versions**", "", *(f"- {line}" for line in words.history)]
+    lines += ["", "**Differences from the paper's**", ""]
+    lines += [f"- {line}" for line in words.differences]
+    return "\n".join(lines)
