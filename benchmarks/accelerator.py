@@ -47,6 +47,11 @@ from smore_lit.learning.agent import (
     make_config,
     update,
 )
+from smore_lit.running.checkpoints import (
+    read_checkpoint,
+    restore,
+    save_checkpoint,
+)
 from smore_lit.running.evaluation import METRICS, count_slots, evaluate
 from smore_lit.running.files import write_atomic
 from smore_lit.running.rollouts import Rollouts
@@ -54,7 +59,6 @@ from smore_lit.learning.training import (
     Plan,
     count_flops,
     sample,
-    save,
     sizes_of,
     start_run,
 )
@@ -116,11 +120,12 @@ def carry(data, device: str) -> dict:
     ways = {}
     for first, second in ((device, "cpu"), ("cpu", device)):
         with tempfile.TemporaryDirectory() as folder:
-            begun = begin(data, "smore", 2, first, directory=Path(folder))
+            begun, path = begin(data, "smore", 2, first), Path(folder) / "c.pt"
             for _ in range(5):
                 learn(begun, uniforms_of(begun, begun.generators).to(first))
-            save(begun, {})
-            gone_on = begin(data, "smore", 2, second, directory=Path(folder))
+            save_checkpoint(path, begun.state_dict(), {})
+            gone_on = begin(data, "smore", 2, second)
+            restore(read_checkpoint(path), gone_on)
             same = all(
                 torch.equal(vector.cpu(), begun.state.vectors[name].cpu())
                 for name, vector in gone_on.state.vectors.items()

@@ -17,7 +17,7 @@ from manipulation import UPDATES, folder_of
 
 from smore_lit.data.datasets import load_dataset
 from smore_lit.worlds.tasks import load_task
-from smore_lit.learning.checkpoints import load_policy
+from smore_lit.learning.policies import load_policy
 from smore_lit.learning.training import choose_sampler
 from smore_lit.learning.trajectories import (
     Batch,

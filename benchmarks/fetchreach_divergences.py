@@ -18,7 +18,7 @@ from gathering import ROOT, write_results
 
 from smore_lit.data.datasets import load_dataset
 from smore_lit.worlds.tasks import load_task
-from smore_lit.learning.checkpoints import load_policy
+from smore_lit.learning.policies import load_policy
 from smore_lit.learning.divergence_losses import best_ratio
 from smore_lit.running.files import read_table
 from smore_lit.learning.smore import shape_of

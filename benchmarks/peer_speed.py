@@ -41,7 +41,7 @@ def prepare_ours(name: str, episodes: dict):
     import torch
 
     from smore_lit.learning.agent import find_agent, make_config
-    from smore_lit.learning.training import Plan, count_flops, start_run, step
+    from smore_lit.learning.training import Plan, count_flops, start_run
     from smore_lit.learning.trajectories import as_trajectories
 
     mode, _, threads = name.partition("-")
@@ -51,7 +51,7 @@ def prepare_ours(name: str, episodes: dict):
     torch.set_num_threads(plan.threads)
     run = start_run(as_trajectories(**episodes), agent, config, plan)
     if mode != "products":
-        return lambda: step(run)
+        return run.step
     a, b = torch.randn(BATCH, WIDTHS[0]), torch.randn(WIDTHS)
     out = torch.empty(BATCH, WIDTHS[1])
     count = round(count_flops(run) / (2 * a.numel() * WIDTHS[1]))

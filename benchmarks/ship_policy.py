@@ -11,7 +11,7 @@ from pathlib import Path
 
 from smore_lit.worlds.pictures import record, save_gif
 from smore_lit.worlds.tasks import load_task
-from smore_lit.learning.checkpoints import load_policy, save_policy
+from smore_lit.learning.policies import load_policy, save_policy
 
 ROOT = Path(__file__).resolve().parents[1]
 

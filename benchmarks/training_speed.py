@@ -22,7 +22,7 @@ import torch
 from smore_lit.appendix.cli import write_rows
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.agent import find_agent, make_config
-from smore_lit.learning.training import Plan, count_flops, start_run, step
+from smore_lit.learning.training import Plan, count_flops, start_run
 from smore_lit.learning.trajectories import as_trajectories
 
 SQUARES = tuple((n, n, n) for n in (256, 512, 1024, 2048))
@@ -61,7 +61,7 @@ def measure(data, algorithm, seeds: int, modes, rounds: int, seconds: float):
     for _ in range(rounds):
         peaks.append(multiply(SQUARES, seconds / 2))
         for run, rates in zip(runs, updates):
-            train = functools.partial(step, run)
+            train = run.step
             rates.append(rate(train, 1.0, seconds))
         layers.append(multiply(LAYER, seconds / 4))
     for run, rates in zip(runs, updates):

@@ -27,7 +27,7 @@ PUBLIC = {
     "as_trajectories": "smore_lit.learning.trajectories",
     "train": "smore_lit.learning.training",
     "evaluate": "smore_lit.running.evaluation",
-    "load_policy": "smore_lit.learning.checkpoints",
+    "load_policy": "smore_lit.learning.policies",
 }
 
 __all__ = ["__version__", *PUBLIC]

@@ -11,7 +11,6 @@ import torch
 
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.running.files import read_table
-from smore_lit.learning.training import step
 from smore_lit.learning.trajectories import as_trajectories
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -36,7 +35,7 @@ def test_the_captured_update_is_the_update(accelerator, algorithm):
     for old, new in zip(replayed.generators, plain.generators):
         old.set_state(new.get_state())  # it drew once, to know the shape
     for _ in range(4):
-        step(plain)
+        plain.step()
         captured()
     assert replayed.state.updates == plain.state.updates == 4
     for kind in ("vectors", "slow"):

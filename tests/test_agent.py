@@ -145,10 +145,11 @@ def test_parameters_are_windows_on_one_vector():
     assert torch.equal(vector[:15].view(5, 3), before[0].weight)
 
 
-def test_a_copied_state_trains_on_alone():
+def test_a_state_that_took_over_another_trains_on_alone():
     config, state = started()
     update(SMORE, config, state, *batches(3), 10)
-    other = copy.deepcopy(state)
+    _, other = started()
+    other.load_state_dict(copy.deepcopy(state.state_dict()))
     before = [p.clone() for p in state.networks.parameters()]
     update(SMORE, config, other, *batches(3, 1), 10)
     for a, b in zip(before, state.networks.parameters(), strict=True):

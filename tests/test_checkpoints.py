@@ -1,6 +1,7 @@
 """Checkpoints continue to the same bits and refuse what they are not."""
 
 import dataclasses
+import functools
 import pickle
 import zipfile
 from pathlib import Path
@@ -10,73 +11,71 @@ import pytest
 import torch
 
 from smore_lit.data.datasets import tiny_dataset
-from smore_lit.learning.agent import Sizes, create_state, make_config, update
-from smore_lit.learning.checkpoints import (
-    FORMAT,
+from smore_lit.learning.agent import Sizes, make_config
+from smore_lit.learning.policies import (
     Policy,
     describe,
     load_policy,
-    read_checkpoint,
-    restore,
-    save_checkpoint,
     save_policy,
 )
 from smore_lit.learning.smore import SMORE
-from smore_lit.learning.trajectories import (
-    Sampler,
-    as_trajectories,
-    draw_uniforms,
+from smore_lit.learning.training import Plan, start_run
+from smore_lit.learning.trajectories import as_trajectories
+from smore_lit.running.checkpoints import (
+    FORMAT,
+    read_checkpoint,
+    restore,
+    save_checkpoint,
 )
 
 SIZES, SEEDS = Sizes(10, 4, 3), (3, 4)
 CONFIG = make_config(SMORE, hidden=(16, 16), batch_size=16)
 
 
-@pytest.fixture(scope="module")
-def sampler():
+@functools.cache
+def episodes():
     torch.set_num_threads(1)
-    return Sampler(as_trajectories(**tiny_dataset("FetchReach")))
+    return as_trajectories(**tiny_dataset("FetchReach"))
 
 
 def fresh(config=CONFIG, seeds=SEEDS):
-    state = create_state(SMORE, config, SIZES, seeds)
-    return state, [torch.Generator().manual_seed(s) for s in seeds]
+    plan = Plan(20, seeds=len(seeds), seed=seeds[0])
+    return start_run(episodes(), SMORE, config, plan)
 
 
-def advance(sampler, state, generators, updates=5):
+def advance(run, updates=5):
     for _ in range(updates):
-        uniforms = draw_uniforms(generators, CONFIG.batch_size, 4)
-        update(SMORE, CONFIG, state, *sampler(uniforms), 20)
+        run.step()
 
 
-def bits(state, generators):
-    tensors = [*state.networks.state_dict().values()]
-    tensors += state.targets.state_dict().values()
-    for adam in state.optimiser.state_dict()["state"].values():
+def bits(run):
+    content = run.state_dict()
+    tensors = [*content["networks"].values(), *content["targets"].values()]
+    for adam in content["optimiser"]["state"].values():
         tensors += adam.values()
-    tensors += [g.get_state() for g in generators]
-    return state.updates, [t.numpy().tobytes() for t in tensors]
+    tensors += content["generators"]
+    return run.updates, [t.numpy().tobytes() for t in tensors]
 
 
 @pytest.fixture(scope="module")
-def saved(sampler, tmp_path_factory):
+def saved(tmp_path_factory):
     """A checkpoint after 5 updates, and the bits after 10."""
     path = tmp_path_factory.mktemp("run") / "checkpoint.pt"
-    state, generators = fresh()
-    advance(sampler, state, generators)
+    run = fresh()
+    advance(run)
     description = describe(SMORE, CONFIG, SIZES, SEEDS, task="FetchReach")
-    save_checkpoint(path, state, generators, description)
-    advance(sampler, state, generators)
-    return path, bits(state, generators)
+    save_checkpoint(path, run.state_dict(), description)
+    advance(run)
+    return path, bits(run)
 
 
-def test_a_restored_run_goes_on_to_the_same_bits(saved, sampler):
+def test_a_restored_run_goes_on_to_the_same_bits(saved):
     path, expected = saved
-    state, generators = fresh(seeds=(8, 9))
-    restore(read_checkpoint(path), state, generators)
-    assert state.updates == 5
-    advance(sampler, state, generators)
-    assert bits(state, generators) == expected
+    run = fresh(seeds=(8, 9))
+    restore(read_checkpoint(path), run)
+    assert run.updates == 5
+    advance(run)
+    assert bits(run) == expected
 
 
 def test_the_description_survives_json(saved):
@@ -132,15 +131,15 @@ def spoil(content, how):
         "updates",
     ],
 )
-def test_a_misfit_changes_nothing(saved, sampler, how):
-    state, generators = fresh()
-    advance(sampler, state, generators, 2)
-    before = bits(state, generators)
+def test_a_misfit_changes_nothing(saved, how):
+    run = fresh()
+    advance(run, 2)
+    before = bits(run)
     content = spoil(read_checkpoint(saved[0]), how)
     with pytest.raises(ValueError, match="does not fit") as caught:
-        restore(content, state, generators)
+        restore(content, run)
     assert "\n" not in str(caught.value)
-    assert bits(state, generators) == before
+    assert bits(run) == before
 
 
 @pytest.mark.parametrize(
@@ -154,7 +153,7 @@ def test_a_misfit_changes_nothing(saved, sampler, how):
 )
 def test_other_networks_or_seeds_are_refused(saved, config, seeds):
     with pytest.raises(ValueError, match="does not fit this run"):
-        restore(read_checkpoint(saved[0]), *fresh(config, seeds))
+        restore(read_checkpoint(saved[0]), fresh(config, seeds))
 
 
 class Program:
@@ -246,9 +245,9 @@ def test_what_is_no_checkpoint_is_named(tmp_path):
 def test_a_policy_needs_only_what_it_acts_with(saved, tmp_path):
     path = saved[0]
     policy = load_policy(path.parent)
-    state, generators = fresh()
-    restore(read_checkpoint(path), state, generators)
-    trained = Policy(SMORE, CONFIG, SIZES, state.networks, SEEDS, {})
+    run = fresh()
+    restore(read_checkpoint(path), run)
+    trained = Policy(SMORE, CONFIG, SIZES, run.state.networks, SEEDS, {})
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(2, 6, 10)), rng.normal(size=(2, 6, 3))
     actions = policy(*inputs)
@@ -327,9 +326,9 @@ def test_a_failed_save_leaves_the_old_checkpoint(saved, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    state, generators = fresh()
+    run = fresh()
     with pytest.raises(OSError, match="No space"):
-        save_checkpoint(path, state, generators, {})
+        save_checkpoint(path, run.state_dict(), {})
     assert path.read_bytes() == saved[0].read_bytes()
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
@@ -337,5 +336,5 @@ def test_a_failed_save_leaves_the_old_checkpoint(saved, tmp_path, monkeypatch):
 def test_random_numbers_of_a_gpu_are_named(saved):
     content = spoil(read_checkpoint(saved[0]), "generators of a GPU")
     with pytest.raises(ValueError, match="of another kind of device"):
-        restore(content, *fresh())
+        restore(content, fresh())
     assert load_policy(saved[0]).seeds

@@ -5,11 +5,11 @@ import shutil
 import pytest
 import torch
 
-import smore_lit.learning.training
 
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
+from smore_lit.running.loop import Record
 
 compiler = pytest.mark.skipif(not shutil.which("g++"), reason="needs g++")
 SMALL = dict(batch_size=32, hidden=(16, 16))
@@ -38,12 +38,12 @@ def test_compiled_and_not_agree_and_a_stopped_run_goes_on(data, tmp_path):
     class Stop(Exception):
         pass
 
-    def stop(run, measured, save=smore_lit.learning.training.save):
-        save(run, measured)
+    def stop(record, measured, save=Record.save):
+        save(record, measured)
         raise Stop
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("smore_lit.learning.training.save", stop)
+        patch.setattr(Record, "save", stop)
         with pytest.raises(Stop):
             weights(data, tmp_path, updates=10, compile=True)
     again = weights(data, tmp_path, updates=10, compile=True)

@@ -6,7 +6,6 @@ import torch
 from samples import random_batch
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.worlds.tasks import TASKS, load_task
-from smore_lit.learning import training
 from smore_lit.learning.agent import (
     Sizes,
     create_state,
@@ -19,6 +18,7 @@ from smore_lit.learning.agent import (
 from smore_lit.learning.smore import OBJECTIVES
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
+from smore_lit.running.loop import Record
 
 SIZES = Sizes(5, 2, 3)
 SMALL = dict(hidden=(8, 8), batch_size=16)
@@ -179,18 +179,18 @@ def test_a_stopped_run_goes_on_to_the_same_bits(case, tmp_path, monkeypatch):
     data = as_trajectories(**tiny_dataset("FetchReach"))
     plan = dict(updates=6, seeds=2, checkpoint_every=3, log_every=2)
     plan |= dict(settings=settings, preset=preset)
-    save = training.save
+    save = Record.save
 
     class Stop(Exception):
         pass
 
-    def stop(run, measured):
-        save(run, measured)
+    def stop(record, measured):
+        save(record, measured)
         raise Stop
 
     whole = train(data, agent, out=tmp_path / "whole", **plan)
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save", stop)
+        patch.setattr(Record, "save", stop)
         with pytest.raises(Stop):
             train(data, agent, out=tmp_path / "cut", **plan)
     again = train(data, agent, out=tmp_path / "cut", **plan)

@@ -15,8 +15,9 @@ import smore_lit
 from smore_lit.appendix import cli
 from smore_lit.data import datasets, foreign
 from smore_lit.worlds.pictures import record, save_gif
-from smore_lit.running import evaluation, training
-from smore_lit.learning.checkpoints import load_policy, save_policy
+from smore_lit.learning import training
+from smore_lit.running import evaluation
+from smore_lit.learning.policies import load_policy, save_policy
 from smore_lit.running.rollouts import Rollouts
 from smore_lit.learning.smore import SmoreConfig
 from smore_lit.learning.trajectories import (
@@ -413,7 +414,8 @@ def test_a_spoiled_configuration_is_one_line(own, arrays):
     def use():
         data = as_trajectories(arrays)
         run = training.start_run(data, smore, config, plan, TASK)
-        with training.hold(run, own):
+        updates = run.plan.updates
+        with training.hold(run, run.description, own, updates):
             pass
 
     refused, _ = check_damage(own / "config.json", use)

@@ -9,7 +9,7 @@ import torch
 
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.agent import find_agent, list_agents, make_config
-from smore_lit.learning.checkpoints import Policy, describe
+from smore_lit.learning.policies import Policy, describe
 from smore_lit.learning.scaling import Scaler
 from smore_lit.learning.training import sizes_of
 from smore_lit.learning.trajectories import as_trajectories

@@ -16,10 +16,10 @@ import torch
 
 import smore_lit
 from smore_lit.data.datasets import tiny_dataset
-from smore_lit.learning import identity
+from smore_lit.running import identity
 from smore_lit.learning.agent import find_agent, list_agents
 from smore_lit.running.files import read_table
-from smore_lit.learning.training import train
+from smore_lit.learning.training import digest_agent, train
 from smore_lit.learning.trajectories import as_trajectories
 
 PACKAGE = Path(smore_lit.__file__).parent
@@ -83,7 +83,7 @@ def test_the_digest_covers_what_an_agent_imports():
     words = [sys.executable, "-c", IMPORTS, json.dumps(homes)]
     done = subprocess.run(words, text=True, capture_output=True, check=True)
     for name, loaded in json.loads(done.stdout).items():
-        assert set(identity.digest_code(agents[name])) == set(loaded), name
+        assert set(digest_agent(agents[name])) == set(loaded), name
 
 
 def test_the_digest_of_a_function_without_a_file():
@@ -101,7 +101,7 @@ def test_the_digest_of_a_function_without_a_file():
         losses.__module__ = "__nowhere__"
         losses = functools.partial(losses)
         agent = dataclasses.replace(find_agent("bc"), losses=losses)
-        digests.append(identity.digest_code(agent))
+        digests.append(digest_agent(agent))
     first, second, third = digests
     assert first == second != third
     changed = {name for name in first if first[name] != third[name]}
@@ -280,7 +280,7 @@ def test_a_finished_run_is_read_beside_one_that_grows(data, tmp_path):
 
 HOLDER = """
 import sys, time
-from smore_lit.learning.identity import own_folder
+from smore_lit.running.identity import own_folder
 with own_folder(sys.argv[1]):
     print("mine", flush=True)
     time.sleep(120)

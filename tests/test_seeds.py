@@ -6,7 +6,7 @@ import torch
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.agent import find_agent, make_config, update
-from smore_lit.learning.training import Plan, start_run, step
+from smore_lit.learning.training import Plan, start_run
 from smore_lit.learning.trajectories import as_trajectories
 
 UPDATES = 100
@@ -35,7 +35,7 @@ def train(data, seed, seeds, **settings):
     plan = Plan(updates=UPDATES, seeds=seeds, seed=seed)
     run = start_run(data, agent, config, plan, load_task("FetchReach"))
     for _ in range(UPDATES):
-        measured = step(run)
+        measured = run.step()
     state = run.state
     numbers = dict(state.networks.named_parameters())
     numbers |= {f"target {k}": v for k, v in state.targets.named_parameters()}

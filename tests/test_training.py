@@ -18,7 +18,7 @@ import torch
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.running import files
 from smore_lit.learning.agent import find_agent, make_config
-from smore_lit.learning.checkpoints import read_checkpoint
+from smore_lit.running.checkpoints import read_checkpoint
 from smore_lit.running.files import Table, read_table
 from smore_lit.learning.training import Plan, count_flops, start_run, train
 from smore_lit.learning.trajectories import as_trajectories
@@ -307,10 +307,10 @@ def test_a_forced_stop_is_resumable(data, undisturbed, tmp_path, monkeypatch):
 def test_a_full_disk_keeps_the_last_checkpoint(
     data, undisturbed, tmp_path, monkeypatch
 ):
-    from smore_lit.learning import training
+    from smore_lit.running import loop
 
     calls = iter(range(10**6))
-    real = training.save_checkpoint
+    real = loop.save_checkpoint
 
     def full(*arguments):
         if next(calls) == 2:
@@ -318,7 +318,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
         real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save_checkpoint", full)
+        patch.setattr(loop, "save_checkpoint", full)
         with pytest.raises(OSError, match="No space"):
             run_short(data, tmp_path)
     assert read_checkpoint(tmp_path / "checkpoint.pt")["updates"] == 20
@@ -349,13 +349,16 @@ def test_files_do_not_matter_and_workers_do_not_matter(data, undisturbed):
 
 def test_a_finished_run_is_returned_at_once(data, undisturbed, monkeypatch):
     from smore_lit.learning import training
+    from smore_lit.running import loop
 
     def never(*_):
         raise AssertionError("trained, played or wrote again")
 
     before = {p: p.stat().st_mtime_ns for p in undisturbed.iterdir()}
-    for name in ("update", "evaluate", "write_atomic", "save_checkpoint"):
+    for name in ("update", "evaluate", "write_atomic"):
         monkeypatch.setattr(training, name, never)
+    monkeypatch.setattr(loop, "save_checkpoint", never)
+    monkeypatch.setattr(loop, "write_atomic", never)
     monkeypatch.setattr(files, "write_atomic", never)
     run = run_short(data, undisturbed)
     assert run.state.updates == 60 and len(run.scores) == 6
@@ -546,7 +549,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, number):
 
 
 def test_a_second_signal_is_obeyed_at_once_and_threads_hold_none():
-    from smore_lit.learning.training import hold_signals
+    from smore_lit.running.loop import hold_signals
 
     before = signal.default_int_handler  # not so in the background
     outer = signal.signal(signal.SIGINT, before)

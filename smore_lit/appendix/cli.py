@@ -634,7 +634,7 @@ def find_policy(place: str, name: str | None = None):
         raise ValueError(
             f"no policy {path}: name a folder that smore-lit train wrote"
         )
-    from smore_lit.learning.checkpoints import load_policy
+    from smore_lit.learning.policies import load_policy
 
     policy = load_policy(path)
     name = name or policy.description.get("task")

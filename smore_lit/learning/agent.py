@@ -41,6 +41,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from smore_lit.running.checkpoints import fill_optimiser
 from smore_lit.running.files import as_plain, as_whole
 from smore_lit.learning.networks import initialise
 from smore_lit.learning.scaling import Scaler
@@ -240,14 +241,22 @@ class State:
     optimiser: torch.optim.Optimizer
     updates: int = 0
 
-    def __deepcopy__(self, memo):
-        networks, targets = map(copy.deepcopy, (self.networks, self.targets))
-        other = bind(networks, targets)
-        other.optimiser.load_state_dict(
-            copy.deepcopy(self.optimiser.state_dict())
-        )
-        other.updates = self.updates
-        return other
+    def state_dict(self) -> dict[str, Any]:
+        """Return networks, targets, optimiser and number of updates."""
+        return {
+            "updates": self.updates,
+            "networks": self.networks.state_dict(),
+            "targets": self.targets.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def load_state_dict(self, content: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.networks.load_state_dict(content["networks"])
+        self.targets.load_state_dict(content["targets"])
+        fill_optimiser(self.optimiser, content["optimiser"])
+        self.updates = as_whole("updates", content["updates"])
+
 
 
 def create_state(

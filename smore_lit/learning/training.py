@@ -1,41 +1,35 @@
 # Generated from book/learning/training.md by make sync. Edit the chapter, not this file.
-"""Train, stop, and go on to the same bits.
+"""Train an agent and watch it learn.
 
-One loop for every agent; killed anywhere, it continues as if nothing had
-happened.
+Data, an agent and a plan go in; a policy, its scores and a curve come out.
 """
 
 __all__ = [
     "Plan",
-    "Run",
+    "Spec",
     "sizes_of",
-    "describe_run",
-    "name_folder",
     "fingerprint",
+    "PARTS",
+    "TRAINER",
+    "digest_agent",
+    "library_versions",
+    "versions",
+    "Run",
     "batch_seed",
     "start_run",
     "choose_sampler",
-    "is_finished",
-    "has_begun",
-    "hold",
     "sample",
+    "fuse",
     "draw",
-    "step",
-    "hold_signals",
     "train",
-    "limit_threads",
+    "train_spec",
     "choose_device",
-    "check_finite",
     "Log",
-    "metric_rows",
-    "save",
     "finish",
     "SCORE_COLUMNS",
     "score_rows",
     "read_scores",
     "setting_of",
-    "library_versions",
-    "versions",
     "summarise",
     "write_summary",
     "SCORE",
@@ -45,7 +39,7 @@ __all__ = [
 ]
 
 
-# book/learning/training.md, section "Train, stop, and go on to the same bits"
+# book/learning/training.md, section "Train an agent and watch it learn"
 import contextlib
 import dataclasses
 import hashlib
@@ -54,22 +48,20 @@ import math
 import os
 import re
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from tqdm import tqdm
 
 
-# book/learning/training.md, section "Train, stop, and go on to the same bits"
+# book/learning/training.md, section "Train an agent and watch it learn"
 import smore_lit
 from smore_lit.learning.agent import (
     Agent,
@@ -82,13 +74,8 @@ from smore_lit.learning.agent import (
     make_config,
     update,
 )
-from smore_lit.learning.checkpoints import (
-    Policy,
-    describe,
-    read_checkpoint,
-    restore,
-    save_checkpoint,
-)
+from smore_lit.learning.policies import Policy, describe
+from smore_lit.running.checkpoints import fill_generators
 from smore_lit.running.evaluation import (
     METRICS,
     count_slots,
@@ -98,24 +85,7 @@ from smore_lit.running.evaluation import (
 )
 
 
-# book/learning/training.md, section "Train, stop, and go on to the same bits"
-from smore_lit.running.files import (
-    Table,
-    as_path,
-    as_plain,
-    as_whole,
-    read_json,
-    read_table,
-    sweep,
-    write_atomic,
-)
-from smore_lit.learning.identity import (
-    check_same,
-    digest_code,
-    name_run,
-    own_folder,
-)
-from smore_lit.running.rollouts import Rollouts, check_workers
+# book/learning/training.md, section "Train an agent and watch it learn"
 from smore_lit.learning.scaling import Scaler, fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,
@@ -125,96 +95,77 @@ from smore_lit.learning.trajectories import (
     as_trajectories,
     draw_uniforms,
 )
+from smore_lit.running.files import (
+    Table,
+    as_path,
+    as_whole,
+    read_json,
+    read_table,
+    write_atomic,
+)
+from smore_lit.running.identity import digest_code, name_run
+from smore_lit.running.loop import (
+    Schedule,
+    check_finite,
+    hold,
+    is_finished,
+    limit_threads,
+    run_loop,
+)
+from smore_lit.running.rollouts import Rollouts, check_workers
 
 
 # book/learning/training.md, section "What makes a run"
 @dataclass(frozen=True)
-class Plan:
+class Plan(Schedule):
     """Say how long to train and when to look.
 
     Raises:
         ValueError: a count that is out of its range.
     """
 
-    updates: int = 2_000  # optimisation steps
-    seeds: int = 3  # how many, trained together
-    seed: int = 0  # the first of them
     eval_every: int = 500  # updates between evaluations
     eval_episodes: int = 50  # per seed and evaluation
     eval_seed: int = 0  # which episodes
-    log_every: int = 100  # updates between rows of metrics.csv
-    checkpoint_every: int = 500  # updates between checkpoints
-    threads: int = 1  # of the CPU, that share each product
     compile: bool = False  # fuse the losses with a C++ compiler
-
-    def __post_init__(self):
-        values = dataclasses.asdict(self)
-        compiled = as_plain(values.pop("compile"))
-        if type(compiled) is not bool:
-            raise ValueError(f"compile must be a bool, got {self.compile!r}")
-        object.__setattr__(self, "compile", compiled)
-        for name, value in values.items():
-            least = 0 if name in ("seed", "eval_seed") else 1
-            object.__setattr__(self, name, as_whole(name, value, least))
-
-    @property
-    def all_seeds(self) -> tuple[int, ...]:
-        """Return the random seeds, one for each index of the seed axis."""
-        return tuple(range(self.seed, self.seed + self.seeds))
 
 
 # book/learning/training.md, section "What makes a run"
-@dataclass
-class Run:
-    """Hold a run while it trains and after it.
+@dataclass(frozen=True)
+class Spec:
+    """Say which run is meant.
 
     Fields:
         agent, config, plan: what is trained, and for how long.
-        task: where it is evaluated; None trains without evaluation.
-        state: networks, targets, optimiser, number of updates.
-        sampler: draws batches from the data.
-        generators: one for each seed; nothing else draws from them.
-        directory: where files go; None writes none.
-        scores: one row for each seed and evaluation.
-        summary: the last evaluation over seeds, and the speed.
+        sizes: of observation, action and goal.
+        data: digest of the episodes, from `fingerprint`.
+        task: where it is evaluated, with its noise; None: nowhere.
     """
 
     agent: Agent
     config: AgentConfig
     plan: Plan
-    task: object | None
-    state: State
-    sampler: Sampler
-    generators: list[torch.Generator]
-    directory: Path | None = None
-    scores: list[dict] = field(default_factory=list)
-    summary: dict = field(default_factory=dict)
+    sizes: Sizes
+    data: str
+    task: Any = None
 
     @property
-    def seeds(self) -> tuple[int, ...]:
-        """Return the random seeds, one for each index of the seed axis."""
-        return self.plan.all_seeds
-
-    @cached_property
-    def description(self) -> dict:
+    def asked(self) -> dict[str, Any]:
         """Return what tells this run from any other, as plain values."""
-        return describe_run(self)
-
-    @cached_property
-    def fast(self) -> tuple[Callable, Agent]:
-        """Return `sample` and the agent, compiled if the plan says so."""
-        if not self.plan.compile:
-            return sample, self.agent
-        losses = torch.compile(self.agent.losses, dynamic=False)
-        agent = dataclasses.replace(self.agent, losses=losses)
-        return torch.compile(sample, dynamic=False), agent
+        agent, config, plan = self.agent, self.config, self.plan
+        known = {"threads": plan.threads, "compile": plan.compile}
+        if agent.cosine and config.cosine:
+            known["updates"] = plan.updates
+        name = self.task.name if self.task else None
+        more = dict(task=name, plan=known, data=self.data)
+        return describe(agent, config, self.sizes, plan.all_seeds, **more)
 
     @property
-    def policy(self) -> Policy:
-        """Return the policy as it stands now."""
-        sizes, networks = sizes_of(self.sampler.data), self.state.networks
-        known = self.agent, self.config, sizes, networks, self.seeds
-        return Policy(*known, self.description)
+    def folder(self) -> str:
+        """Return the name of the run's folder: task, algorithm and name."""
+        task = self.task.name if self.task else "none"
+        parts = task, self.agent.name, name_run(self.asked)
+        return re.sub(r"[^\w.=,-]", "_", "-".join(parts))
 
 
 # book/learning/training.md, section "What makes a run"
@@ -227,31 +178,6 @@ def sizes_of(trajectories: Trajectories) -> Sizes:
     )
 
 
-def describe_run(run: Run) -> dict:
-    """Return what tells a run from any other, as plain values."""
-    plan = {"threads": run.plan.threads, "compile": run.plan.compile}
-    if run.agent.cosine and run.config.cosine:
-        plan["updates"] = run.plan.updates
-    return describe(
-        run.agent,
-        run.config,
-        sizes_of(run.sampler.data),
-        run.seeds,
-        task=run.task.name if run.task else None,
-        plan=plan,
-        data=fingerprint(run.sampler.data),
-        code=digest_code(run.agent),
-        versions=library_versions(),
-    )
-
-
-def name_folder(run: Run) -> str:
-    """Return the name of the folder of a run: task, algorithm and name."""
-    task = run.task.name if run.task else "none"
-    parts = task, run.agent.name, name_run(run.description)
-    return re.sub(r"[^\w.=,-]", "_", "-".join(parts))
-
-
 def fingerprint(trajectories: Trajectories) -> str:
     """Return a SHA-256 digest of all tensors of the data."""
     digest = hashlib.sha256()
@@ -262,13 +188,102 @@ def fingerprint(trajectories: Trajectories) -> str:
     return digest.hexdigest()
 
 
+# book/learning/training.md, section "What makes a run"
+PARTS = ("config", "init", "losses", "act")
+TRAINER = "smore_lit.learning.training"
+
+
+def digest_agent(agent: Agent) -> dict[str, str]:
+    """Digest the code that trains an agent, module by module."""
+    parts = {name: getattr(agent, name) for name in PARTS}
+    return digest_code(parts, [TRAINER])
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that scores depend on, by name."""
+    found = {"smore_lit": smore_lit.__version__}
+    for name in ("torch", "mujoco", "gymnasium-robotics"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def versions() -> str:
+    """Return the versions that scores depend on, in one line."""
+    return ", ".join(map(" ".join, library_versions().items()))
+
+
+# book/learning/training.md, section "What makes a run"
+@dataclass
+class Run:
+    """Hold a run while it trains and after it.
+
+    Fields:
+        spec: which run it is.
+        state: networks, targets, optimiser, number of updates.
+        sampler: draws batches from the data.
+        generators: one for each seed; nothing else draws from them.
+        directory: where files go; None writes none.
+        scores: one row for each seed and evaluation.
+        summary: the last evaluation over seeds, and the speed.
+    """
+
+    spec: Spec
+    state: State
+    sampler: Sampler
+    generators: list[torch.Generator]
+    directory: Path | None = None
+    scores: list[dict] = field(default_factory=list)
+    summary: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        spec = self.spec
+        self.agent, self.config, self.plan = spec.agent, spec.config, spec.plan
+        self.task, self.seeds = spec.task, spec.plan.all_seeds
+        self.sample, self.fused = fuse(spec.agent, spec.plan)
+
+    @property
+    def updates(self) -> int:
+        """Return how many updates were taken."""
+        return self.state.updates
+
+    @cached_property
+    def description(self) -> dict:
+        """Return what was asked for, and the proof of what answers."""
+        code, versions = digest_agent(self.agent), library_versions()
+        return self.spec.asked | {"code": code, "versions": versions}
+
+    @property
+    def policy(self) -> Policy:
+        """Return the policy as it stands now."""
+        sizes, networks = self.spec.sizes, self.state.networks
+        known = self.agent, self.config, sizes, networks, self.seeds
+        return Policy(*known, self.description)
+
+    def step(self) -> dict[str, torch.Tensor]:
+        """Draw a batch, take one update; return measurements, each (N,)."""
+        rho, q = draw(self, self.sample, self.generators)
+        last, agent = self.plan.updates, self.fused
+        return update(agent, self.config, self.state, rho, q, last)
+
+    def state_dict(self) -> dict:
+        """Return networks, targets, optimiser, updates and generators."""
+        places = [g.get_state() for g in self.generators]
+        return {**self.state.state_dict(), "generators": places}
+
+    def load_state_dict(self, content: Mapping) -> None:
+        """Take over what `state_dict` returned."""
+        self.state.load_state_dict(content)
+        fill_generators(self.generators, content["generators"])
+
+
 # book/learning/training.md, section "Four streams of chance"
 def batch_seed(seed: int) -> int:
     """Return the seed of a run's batches, apart from that of its weights."""
     return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])
 
 
-# book/learning/training.md, section "Starting a run, or finding one"
+# book/learning/training.md, section "Starting a run"
 def start_run(
     trajectories: Trajectories,
     agent: Agent,
@@ -303,10 +318,12 @@ def start_run(
     generators = [
         torch.Generator().manual_seed(batch_seed(seed)) for seed in seeds
     ]
-    return Run(agent, config, plan, task, state, sampler, generators)
+    data = fingerprint(trajectories)
+    spec = Spec(agent, config, plan, sizes, data, task)
+    return Run(spec, state, sampler, generators)
 
 
-# book/learning/training.md, section "Starting a run, or finding one"
+# book/learning/training.md, section "Starting a run"
 def choose_sampler(
     trajectories: Trajectories, config: AgentConfig, task
 ) -> Sampler:
@@ -327,66 +344,7 @@ def choose_sampler(
     )
 
 
-# book/learning/training.md, section "Starting a run, or finding one"
-def is_finished(folder: Path, updates: int) -> bool:
-    """Return whether a folder holds the summary of so many updates."""
-    path = folder / "summary.json"
-    return path.exists() and read_summary(path)["updates"] == updates
-
-
-def has_begun(folder: Path) -> bool:
-    """Return whether a folder holds a row, a checkpoint or a summary."""
-    tables = folder / "metrics.csv", folder / "scores.csv"
-    ends = folder / "checkpoint.pt", folder / "summary.json"
-    return any(path.exists() for path in ends) or any(
-        path.exists() and read_table(path) for path in tables
-    )
-
-
-@contextlib.contextmanager
-def hold(run: Run, folder: Path | None) -> Iterator[None]:
-    """Give a run its folder, and what it trained there, in this context.
-
-    Other processes are kept out, unless the run there is finished.
-
-    Raises:
-        ValueError: the folder holds another run, or is in use.
-        OSError: it cannot be written.
-    """
-    if folder is None:
-        yield
-        return
-    finished = is_finished(folder, run.plan.updates)
-    with contextlib.nullcontext() if finished else own_folder(folder):
-        if not finished:
-            sweep(folder)
-        run.directory = folder
-        _claim(run)
-        yield
-
-
-def _claim(run: Run) -> None:
-    folder, wanted = run.directory, run.description
-    path, found = folder / "config.json", None
-    if path.exists():
-        found = read_json(path, {}, "delete it or choose another folder")
-    if found is not None and has_begun(folder):
-        check_same(folder, found, wanted)
-    elif found != wanted:
-        write_atomic(path, json.dumps(wanted, indent=2) + "\n")
-    checkpoint = folder / "checkpoint.pt"
-    if checkpoint.exists():
-        content = read_checkpoint(checkpoint)
-        check_same(folder, content["description"], wanted)
-        restore(content, run.state, run.generators)
-    if run.state.updates > run.plan.updates:
-        raise ValueError(
-            f"{folder} holds {run.state.updates} updates of this run, more"
-            f" than the {run.plan.updates} asked for: choose another folder"
-        )
-
-
-# book/learning/training.md, section "The loop"
+# book/learning/training.md, section "A step"
 def sample(
     sampler: Sampler, scaler: Scaler, uniforms: torch.Tensor
 ) -> tuple[Batch, Batch]:
@@ -400,6 +358,15 @@ def sample(
     return scaler(rho), scaler(q)
 
 
+def fuse(agent: Agent, plan: Plan) -> tuple[Callable, Agent]:
+    """Return `sample` and the agent, compiled if the plan says so."""
+    if not plan.compile:
+        return sample, agent
+    losses = torch.compile(agent.losses, dynamic=False)
+    agent = dataclasses.replace(agent, losses=losses)
+    return torch.compile(sample, dynamic=False), agent
+
+
 def draw(run: Run, sample: Callable, generators) -> tuple[Batch, Batch]:
     """Draw a batch of rho and one of q, one generator for each seed."""
     noise = run.config.draws(sizes_of(run.sampler.data))
@@ -409,70 +376,7 @@ def draw(run: Run, sample: Callable, generators) -> tuple[Batch, Batch]:
     return sample(run.sampler, run.state.networks["scaler"], uniforms)
 
 
-def step(run: Run) -> dict[str, torch.Tensor]:
-    """Draw one batch and take one update; return measurements, each (N,)."""
-    sample, agent = run.fast
-    rho, q = draw(run, sample, run.generators)
-    return update(agent, run.config, run.state, rho, q, run.plan.updates)
-
-
-# book/learning/training.md, section "The loop"
-def _loop(run: Run, log: "Log", progress: bool) -> None:
-    plan, state, began = run.plan, run.state, time.perf_counter()
-    first, last, measured = state.updates, plan.updates, {}
-    looks = (
-        (plan.log_every, log.measure),
-        (plan.eval_every, log.evaluate),
-        (plan.checkpoint_every, partial(save, run)),
-    )
-    options = dict(disable=not progress, unit="update")
-    bar = tqdm(total=last, initial=first, **options)
-    with bar, hold_signals() as stopped:
-        while state.updates < last and not stopped:
-            measured = step(run)
-            done = state.updates
-            bar.update()
-            for every, look in looks:
-                if done % every == 0 or done == last:
-                    look(measured)
-        if state.updates < last:
-            save(run, measured)
-    if stopped:
-        signal.raise_signal(stopped[0])
-    seconds = time.perf_counter() - began
-    finish(run, state.updates - first, seconds, log.spent)
-
-
-# book/learning/training.md, section "The loop"
-@contextlib.contextmanager
-def hold_signals() -> Iterator[list[int]]:
-    """Note the first SIGINT or SIGTERM in the list that this yields.
-
-    A second one meets whoever answered it before; one that was ignored stays
-    ignored. Python lets only the main thread answer signals; in another
-    thread nothing is held.
-    """
-    stopped, before = [], {}
-
-    def note(number, frame):
-        stopped.append(number)
-        release()
-
-    def release():
-        for number, answer in before.items():
-            signal.signal(number, answer)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(number) not in (None, signal.SIG_IGN):
-                before[number] = signal.signal(number, note)
-    try:
-        yield stopped
-    finally:
-        release()
-
-
-# book/learning/training.md, section "The loop"
+# book/learning/training.md, section "Training"
 def train(
     trajectories: Trajectories | dict,
     algorithm: str | Agent = "smore",
@@ -520,7 +424,6 @@ def train(
     if task is not None:
         check_workers(workers)
     agent = find_agent(algorithm)
-    device = choose_device(device)
     config = make_config(agent, preset, **(settings or {}))
     try:
         plan = Plan(**plan)
@@ -529,30 +432,44 @@ def train(
     task = None if task is None else smore_lit.load_task(task)
     if isinstance(trajectories, str | bytes | os.PathLike):
         trajectories = smore_lit.read_dataset(trajectories, task)
-    data = as_trajectories(trajectories)
+    data, device = as_trajectories(trajectories), choose_device(device)
     with limit_threads(plan.threads):
         run = start_run(data, agent, config, plan, task, device)
         if out is None and runs is not None:
-            out = as_path(runs) / name_folder(run)
-        folder = None if out is None else as_path(out)
-        with hold(run, folder), Log(run, workers) as log:
-            _loop(run, log, progress)
+            out = as_path(runs) / run.spec.folder
+        run.directory = None if out is None else as_path(out)
+        held = hold(run, run.description, run.directory, plan.updates)
+        with held as record, Log(run, workers) as log:
+            looks = [(plan.eval_every, log.evaluate)]
+            taken, seconds = run_loop(record, plan, looks, progress)
+            finish(run, taken, seconds, log.spent)
     return run
 
 
-# book/learning/training.md, section "The loop"
-@contextlib.contextmanager
-def limit_threads(count: int) -> Iterator[None]:
-    """Let PyTorch use `count` threads of the CPU inside this context."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+# book/learning/training.md, section "Training"
+def train_spec(spec: Spec, trajectories: Trajectories | dict, **how) -> Run:
+    """Train the run that a spec describes, in this or another process.
+
+    Args:
+        spec: which run.
+        trajectories: its data, as `train` takes them.
+        how: any of out, runs, device, workers and progress of `train`.
+
+    Raises:
+        ValueError: other data, or what `train` raises.
+    """
+    data = as_trajectories(trajectories)
+    if fingerprint(data) != spec.data:
+        raise ValueError(
+            "these are not the data of that run: read or make those that it"
+            " was described with"
+        )
+    settings, plan = map(dataclasses.asdict, (spec.config, spec.plan))
+    how = {"settings": settings, **plan, **how}
+    return train(data, spec.agent, spec.task, **how)
 
 
-# book/learning/training.md, section "The loop"
+# book/learning/training.md, section "Training"
 def choose_device(name: str | None = None) -> str:
     """Return `name` if this machine has that device; the best, without one.
 
@@ -570,52 +487,27 @@ def choose_device(name: str | None = None) -> str:
 
 
 # book/learning/training.md, section "What a run writes"
-def check_finite(measured: dict[str, torch.Tensor], updates: int) -> None:
-    """Raise FloatingPointError if any measurement is NaN or infinite."""
-    for name, values in measured.items():
-        if not bool(values.isfinite().all()):
-            raise FloatingPointError(
-                f"{name} is not finite after {updates} updates:"
-                " lower learning_rate or look at the data"
-            )
-
-
-# book/learning/training.md, section "What a run writes"
 class Log:
-    """Write what a run measures; a context that holds its simulators.
+    """Write what a run scores; a context that holds its simulators.
 
     They open before the first update, so that a simulator that is missing is
     told then, and not after the training that the first evaluation follows.
-    Rows beyond the update at which the run starts come from a killed process
-    and are dropped.
     """
 
     def __init__(self, run: Run, workers: int):
         self.run, self.workers, self.rollouts = run, workers, None
-        self.start, self.spent = run.state.updates, 0.0
-        self.metrics = self.table = None
+        self.table, self.spent = None, 0.0
         if run.directory is not None and run.task is not None:
             path = run.directory / "scores.csv"
-            self.table = Table(path, SCORE_COLUMNS, self.start)
+            self.table = Table(path, SCORE_COLUMNS, run.updates)
             run.scores += read_scores(path)
-
-    def measure(self, measured: dict[str, torch.Tensor]) -> None:
-        """Append one row per seed to metrics.csv."""
-        run = self.run
-        check_finite(measured, run.state.updates)
-        if run.directory is None:
-            return
-        if self.metrics is None:
-            path, columns = run.directory / "metrics.csv", ["updates", "seed"]
-            self.metrics = Table(path, [*columns, *measured], self.start)
-        self.metrics.append(metric_rows(run, measured))
 
     def evaluate(self, measured: dict[str, torch.Tensor]) -> None:
         """Play the evaluation episodes; append one row per seed."""
         run, plan = self.run, self.run.plan
         if run.task is None:
             return
-        check_finite(measured, run.state.updates)
+        check_finite(measured, run.updates)
         began = time.perf_counter()
         options = plan.eval_episodes, plan.eval_seed, 0, self.rollouts
         scores = evaluate(run.task, run.policy, run.seeds, *options)
@@ -627,7 +519,7 @@ class Log:
 
     def __enter__(self):
         run, plan = self.run, self.run.plan
-        if run.task is not None and run.state.updates < plan.updates:
+        if run.task is not None and run.updates < plan.updates:
             slots = count_slots(plan.seeds, plan.eval_episodes)
             self.rollouts = Rollouts(run.task.make, slots, self.workers)
         return self
@@ -638,28 +530,10 @@ class Log:
 
 
 # book/learning/training.md, section "What a run writes"
-def metric_rows(run: Run, measured: dict[str, torch.Tensor]) -> list[dict]:
-    """Return one row per seed of metrics.csv."""
-    values = {name: value.tolist() for name, value in measured.items()}
-    return [
-        {"updates": run.state.updates, "seed": seed}
-        | {name: numbers[index] for name, numbers in values.items()}
-        for index, seed in enumerate(run.seeds)
-    ]
-
-
-def save(run: Run, measured: dict[str, torch.Tensor]) -> None:
-    """Write the checkpoint of a run that has a directory."""
-    check_finite(measured, run.state.updates)
-    if run.directory is not None:
-        path = run.directory / "checkpoint.pt"
-        save_checkpoint(path, run.state, run.generators, run.description)
-
-
 def finish(run: Run, updates: int, seconds: float, evaluating: float) -> None:
     """Write summary.json, unless the run was finished before."""
     path = run.directory / "summary.json" if run.directory else None
-    if updates == 0 and path and is_finished(path.parent, run.state.updates):
+    if updates == 0 and path and is_finished(path.parent, run.updates):
         run.summary = read_summary(path)
         return
     run.summary = summarise(run, updates, seconds, evaluating)
@@ -688,7 +562,7 @@ def score_rows(run: Run, scores: dict[str, np.ndarray]) -> list[dict]:
             "algorithm": run.agent.name,
             "setting": setting_of(run.agent, run.config),
             "seed": seed,
-            "updates": run.state.updates,
+            "updates": run.updates,
             **{name: float(scores[name][index].mean()) for name in METRICS},
             "episodes": run.plan.eval_episodes,
             "versions": versions(),
@@ -733,20 +607,6 @@ def setting_of(agent: Agent, config: AgentConfig) -> str:
     return " ".join(changed) or "default"
 
 
-def library_versions() -> dict[str, str]:
-    """Return the versions that scores depend on, by name."""
-    found = {"smore_lit": smore_lit.__version__}
-    for name in ("torch", "mujoco", "gymnasium-robotics"):
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def versions() -> str:
-    """Return the versions that scores depend on, in one line."""
-    return ", ".join(map(" ".join, library_versions().items()))
-
-
 # book/learning/training.md, section "What a run writes"
 def summarise(
     run: Run, updates: int, seconds: float, evaluating: float
@@ -759,14 +619,14 @@ def summarise(
         seconds: wall time they took, evaluation included.
         evaluating: the part of it that evaluation took.
     """
-    last = [row for row in run.scores if row["updates"] == run.state.updates]
+    last = [row for row in run.scores if row["updates"] == run.updates]
     training = seconds - evaluating
     return {
         "task": run.task.name if run.task else None,
         "algorithm": run.agent.name,
         "setting": setting_of(run.agent, run.config),
         "seeds": list(run.seeds),
-        "updates": run.state.updates,
+        "updates": run.updates,
         "episodes": run.plan.eval_episodes,
         "scores": {
             name: interval(

@@ -1,20 +1,11 @@
-# Generated from book/learning/checkpoints.md by make sync. Edit the chapter, not this file.
-"""Save a run so that it can go on.
+# Generated from book/learning/policies.md by make sync. Edit the chapter, not this file.
+"""Load a policy and act.
 
-Networks, targets, optimiser, generators and step, in one file that runs no
-code when opened.
+From a file to actions, here and on a robot without this package.
 """
 
 __all__ = [
-    "FORMAT",
-    "save_checkpoint",
     "describe",
-    "check_archive",
-    "find_tensors",
-    "read_checkpoint",
-    "MISFITS",
-    "restore",
-    "last_line",
     "Policy",
     "check_input",
     "load_policy",
@@ -25,14 +16,11 @@ __all__ = [
 ]
 
 
-# book/learning/checkpoints.md, section "Save a run so that it can go on"
-import copy
+# book/learning/policies.md, section "Load a policy and act"
 import dataclasses
 import io
-import textwrap
 import warnings
-import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +32,15 @@ from smore_lit.learning.agent import (
     Agent,
     AgentConfig,
     Sizes,
-    State,
     find_agent,
     read_settings,
+)
+from smore_lit.learning.scaling import Scaler
+from smore_lit.running.checkpoints import (
+    MISFITS,
+    last_line,
+    read_checkpoint,
+    save_checkpoint,
 )
 from smore_lit.running.files import (
     as_path,
@@ -54,45 +48,9 @@ from smore_lit.running.files import (
     check_shape,
     write_atomic,
 )
-from smore_lit.learning.scaling import Scaler
 
 
-# book/learning/checkpoints.md, section "What a run remembers"
-FORMAT = "smore_lit checkpoint 1"
-
-
-def save_checkpoint(
-    path: Path | str,
-    state: State,
-    generators: Sequence[torch.Generator],
-    description: dict,
-) -> None:
-    """Write everything that continuing a run needs, atomically.
-
-    Args:
-        path: the file.
-        state: networks, targets, optimiser and number of updates.
-        generators: one for each seed.
-        description: plain values that say which run this is.
-
-    Raises:
-        OSError: the file cannot be written; an older one stands untouched.
-    """
-    content = {
-        "format": FORMAT,
-        "description": description,
-        "updates": state.updates,
-        "networks": state.networks.state_dict(),
-        "targets": state.targets.state_dict(),
-        "optimiser": state.optimiser.state_dict(),
-        "generators": [g.get_state() for g in generators],
-    }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_atomic(path, buffer.getvalue())
-
-
-# book/learning/checkpoints.md, section "What a run remembers"
+# book/learning/policies.md, section "What the networks are rebuilt from"
 def describe(
     agent: Agent,
     config: AgentConfig,
@@ -117,130 +75,7 @@ def describe(
     }
 
 
-# book/learning/checkpoints.md, section "Open it without trusting it"
-def check_archive(path: Path) -> int:
-    """Return the size of an archive in bytes; refuse one that claims more.
-
-    Raises:
-        ValueError: one that unfolds, or has a part with a wrong checksum.
-        zipfile.BadZipFile: not a whole archive.
-    """
-    size = path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
-        claimed = sum(entry.file_size for entry in archive.infolist())
-        if claimed > size:
-            raise ValueError(f"it claims {claimed} bytes in a file of {size}")
-        if broken := archive.testzip():
-            raise ValueError(f"the checksum of {broken} is wrong")
-    return size
-
-
-def find_tensors(content) -> Iterator[Tensor]:
-    """Yield every tensor in nested dictionaries, lists and tuples."""
-    if isinstance(content, Tensor):
-        yield content
-    elif isinstance(content, dict):
-        for value in content.values():
-            yield from find_tensors(value)
-    elif isinstance(content, list | tuple):
-        for value in content:
-            yield from find_tensors(value)
-
-
-# book/learning/checkpoints.md, section "Open it without trusting it"
-def read_checkpoint(path: Path | str) -> dict:
-    """Read a checkpoint without running anything that is in it.
-
-    Raises:
-        ValueError: not a whole checkpoint of this package.
-        OSError: no such file, or one that cannot be read.
-    """
-    try:
-        path = as_path(path)
-        size = check_archive(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        held = sum(t.numel() * t.element_size() for t in find_tensors(content))
-        if held > size:
-            raise ValueError(f"it claims {held} bytes in a file of {size}")
-    except OSError:
-        raise
-    except Exception as error:
-        told = type(error) is ValueError
-        reason = str(error) if told else type(error).__name__
-        raise ValueError(
-            f"{path} is no readable checkpoint ({reason}):"
-            " it is damaged or unsafe; train again or restore it"
-        ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} is not a {FORMAT!r}: was it made by this package?"
-        )
-    if not isinstance(content.get("description"), dict):
-        raise ValueError(f"{path} has no description: train again")
-    return content
-
-
-# book/learning/checkpoints.md, section "Go on to the same bits"
-MISFITS = (
-    AttributeError,
-    KeyError,
-    RuntimeError,
-    StopIteration,
-    TypeError,
-    ValueError,
-)  # what a file of another shape may raise
-
-
-def restore(
-    content: dict, state: State, generators: Sequence[torch.Generator]
-) -> None:
-    """Fill `state` and `generators` in place from a checkpoint's content.
-
-    Raises:
-        ValueError: the checkpoint belongs to other networks or seeds, or is
-            damaged; nothing was changed.
-    """
-    spare = [torch.Generator(g.device) for g in generators]
-    try:
-        _fill(content, copy.deepcopy(state), spare)
-        _fill(content, state, generators)
-    except MISFITS as error:
-        raise ValueError(
-            f"the checkpoint does not fit this run: {last_line(error)}"
-        ) from error
-
-
-def _fill(content, state, generators) -> None:
-    state.networks.load_state_dict(content["networks"])
-    state.targets.load_state_dict(content["targets"])
-    optimiser = state.optimiser
-    optimiser.load_state_dict(content["optimiser"])
-    for parameter, averages in optimiser.state.items():
-        for name, average in averages.items():
-            if average.ndim and average.shape != parameter.shape:
-                raise ValueError(f"{name} of the optimiser has another shape")
-    saved = content["generators"]
-    for generator, place in zip(generators, saved, strict=True):
-        if place.shape != generator.get_state().shape:
-            raise ValueError(
-                "its random numbers are those of another kind of device: "
-                "go on with the version and device that wrote it, or train "
-                "again"
-            )
-        generator.set_state(place)
-    if type(content["updates"]) is not int or content["updates"] < 0:
-        raise ValueError("updates must be a whole number, 0 or more")
-    state.updates = content["updates"]
-
-
-# book/learning/checkpoints.md, section "Go on to the same bits"
-def last_line(error: Exception) -> str:
-    """Return the last line of an error's text, where the reason stands."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return textwrap.shorten(lines[-1], 200)
-
-
-# book/learning/checkpoints.md, section "A policy to act with"
+# book/learning/policies.md, section "A policy to act with"
 @dataclass(frozen=True)
 class Policy:
     """Act with the trained networks of N seeds.
@@ -322,7 +157,7 @@ class Policy:
         write_atomic(path, trace_policy(self, form, self.index(seed)))
 
 
-# book/learning/checkpoints.md, section "A policy to act with"
+# book/learning/policies.md, section "A policy to act with"
 def check_input(policy: Policy, name: str, array) -> Tensor:
     """Return `array` on the device of `policy`; see `Policy.__call__`."""
     sizes, count = policy.sizes, len(policy.seeds)
@@ -336,7 +171,7 @@ def check_input(policy: Policy, name: str, array) -> Tensor:
     return array.to(next(policy.networks.parameters()).device)
 
 
-# book/learning/checkpoints.md, section "A policy to act with"
+# book/learning/policies.md, section "A policy to act with"
 def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
     """Load the networks of a checkpoint to act with.
 
@@ -361,7 +196,7 @@ def load_policy(path: Path | str, agent: str | Agent | None = None) -> Policy:
     return policy
 
 
-# book/learning/checkpoints.md, section "A policy to act with"
+# book/learning/policies.md, section "A policy to act with"
 DESCRIPTION = {"algorithm": str, "config": {}, "sizes": [int], "seeds": [int]}
 
 
@@ -389,7 +224,7 @@ def _rehearse(policy: Policy) -> None:
         raise ValueError("its weights hold NaN or infinity")
 
 
-# book/learning/checkpoints.md, section "A policy to act with"
+# book/learning/policies.md, section "A policy to act with"
 def save_policy(
     path: Path | str, policy: Policy, networks: Sequence[str]
 ) -> None:
@@ -407,17 +242,11 @@ def save_policy(
         raise ValueError(f"no network {missing[0]!r}; known: {known}")
     names = [*networks, "scaler"]
     chosen = nn.ModuleDict({name: policy.networks[name] for name in names})
-    content = {
-        "format": FORMAT,
-        "description": policy.description,
-        "networks": chosen.state_dict(),
-    }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_atomic(path, buffer.getvalue())
+    content = {"networks": chosen.state_dict()}
+    save_checkpoint(path, content, policy.description)
 
 
-# book/learning/checkpoints.md, section "Let a policy leave the house"
+# book/learning/policies.md, section "Let a policy leave the house"
 class Actor(nn.Module):
     """Act as one seed of a policy does, on tensors alone."""
 
@@ -441,7 +270,7 @@ class Actor(nn.Module):
         return actions[0].clamp(-1, 1)
 
 
-# book/learning/checkpoints.md, section "Let a policy leave the house"
+# book/learning/policies.md, section "Let a policy leave the house"
 def trace_policy(policy: Policy, form: str, index: int) -> bytes:
     """Return the seed at `index` of `policy` as a file of TorchScript.
 

@@ -1,4 +1,4 @@
-# Generated from book/learning/identity.md by make sync. Edit the chapter, not this file.
+# Generated from book/running/identity.md by make sync. Edit the chapter, not this file.
 """Know which run this is.
 
 Two commands ask for the same run if they ask for the same training on the same
@@ -10,7 +10,6 @@ __all__ = [
     "name_run",
     "digest_source",
     "PACKAGE",
-    "LOOP",
     "read_imports",
     "read_source",
     "digest_bytecode",
@@ -21,7 +20,7 @@ __all__ = [
 ]
 
 
-# book/learning/identity.md, section "Know which run this is"
+# book/running/identity.md, section "Know which run this is"
 import ast
 import contextlib
 import fcntl
@@ -32,17 +31,16 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from smore_lit.learning.agent import Agent
 from smore_lit.running.files import claim_folder, write_atomic
 
 
-# book/learning/identity.md, section "A name from a description"
+# book/running/identity.md, section "A name from a description"
 PROOF = ("code", "versions")  # parts of a description that name no run
 
 
@@ -53,7 +51,7 @@ def name_run(description: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-# book/learning/identity.md, section "A digest of the code"
+# book/running/identity.md, section "A digest of the code"
 @cache
 def digest_source(source: str) -> str:
     """Digest what a module does: no comments, docstrings or line breaks.
@@ -70,9 +68,8 @@ def digest_source(source: str) -> str:
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
 
 
-# book/learning/identity.md, section "A digest of the code"
+# book/running/identity.md, section "A digest of the code"
 PACKAGE = "smore_lit"
-LOOP = f"{PACKAGE}.learning.training"
 
 
 @cache
@@ -103,7 +100,7 @@ def read_source(name: str) -> str | None:
     return Path(path).read_text(encoding="utf-8")
 
 
-# book/learning/identity.md, section "A digest of the code"
+# book/running/identity.md, section "A digest of the code"
 def digest_bytecode(part: Any) -> str:
     """Digest the functions of a function, a class or an object."""
     if not inspect.isfunction(part) and not isinstance(part, type):
@@ -122,16 +119,21 @@ def _spell(code: CodeType) -> tuple:
     return code.co_code, code.co_names, code.co_varnames, parts
 
 
-def digest_code(agent: Agent) -> dict[str, str]:
-    """Digest the code that trains an agent, module by module.
+def digest_code(
+    parts: Mapping[str, Any], modules: Iterable[str]
+) -> dict[str, str]:
+    """Digest the code that trains something, module by module.
+
+    Args:
+        parts: functions, classes and objects that are trained, by name.
+        modules: the modules that train them.
 
     Returns:
-        A digest for each module that defines a part of the agent or is
-        imported, directly or not, by one that does or by the training loop.
+        A digest for each of `modules`, each module that defines a part, and
+        each of this package that one of them imports, directly or not.
     """
-    found, waiting = {}, {LOOP}
-    for name in ("config", "init", "losses", "act"):
-        part = getattr(agent, name)
+    found, waiting = {}, set(modules)
+    for name, part in parts.items():
         while isinstance(part, partial):
             part = part.func
         part = inspect.unwrap(part)
@@ -148,7 +150,7 @@ def digest_code(agent: Agent) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-# book/learning/identity.md, section "What differs"
+# book/running/identity.md, section "What differs"
 def list_differences(
     found: Mapping[str, Any], wanted: Mapping[str, Any], place: str = ""
 ) -> list[str]:
@@ -185,7 +187,7 @@ def check_same(
     changed = [n for n in {**new, **old} if old.get(n) != new.get(n)]
     parts = [{k: d[k] for k in d if k != "code"} for d in (found, wanted)]
     lines = list_differences(*parts)
-    if changed and found.get("algorithm") == wanted["algorithm"]:
+    if changed and found.get("algorithm") == wanted.get("algorithm"):
         more = f" and {len(changed) - 2} more" if changed[2:] else ""
         names = f"{', '.join(changed[:2])}{more}"
         lines.append(f"it was trained by other code of {names}")
@@ -197,7 +199,7 @@ def check_same(
         )
 
 
-# book/learning/identity.md, section "One owner at a time"
+# book/running/identity.md, section "One owner at a time"
 @contextlib.contextmanager
 def own_folder(folder) -> Iterator[Path]:
     """Keep other processes out of a folder inside this context.
