@@ -4,13 +4,13 @@
 
 Each run is what `smore-lit train FetchReach` does with its --divergence,
 --action-free and --set. Data come from data/, runs go to runs/, finished
-runs are not run again, interrupted ones go on. Scores and measurements of all
-runs, as far as they are, are gathered in results/divergences_scores.csv and
-results/divergences_measurements.csv; results/divergences_where.csv says how
-near to their goals the KL scores have their large density ratios.
+runs are not run again, interrupted ones go on. They are added to
+smore_lit/results/ as the study "divergences"; ratios_by_distance.csv there
+says how near to their goals the KL scores have their large density ratios.
 """
 
 import sys
+from pathlib import Path
 
 import torch
 from fetchreach_objectives import PAPER
@@ -20,9 +20,10 @@ from smore_lit.data.datasets import load_dataset
 from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.policies import load_policy
 from smore_lit.learning.divergence_losses import best_ratio
-from smore_lit.running.files import read_table
+from smore_lit.running.identity import name_run
+from smore_lit.running.results import add_run
 from smore_lit.learning.smore import shape_of
-from smore_lit.learning.training import setting_of, train
+from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import (
     Sampler,
     as_trajectories,
@@ -45,35 +46,38 @@ RUNS = {
     "hellinger": {"divergence": "hellinger"},
     "js": {"divergence": "js"},
 }
-SHARED = ("updates", "seed", "score_q", "score_rho")
-WATCHED = ("effective_share", "weight_mean", "advantage_std")
-RATIOS = ("q", "rho", "max", "capped", "share")
 LOCATED = ("kl", "kl-paper", "kl-paper-open")
 EDGES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 1.0)  # metres from the goal
 
 
-def run(name: str) -> None:
-    """Train one setting with three seeds, the controls for 500 updates."""
+def run(name: str) -> list[dict]:
+    """Train one setting with three seeds, the controls for 500 updates.
+
+    Returns:
+        Rows of ratios by distance, for those settings that have them.
+    """
     task, settings = load_task("FetchReach"), {**PAPER, **RUNS[name]}
     if settings.get("action_free"):
         del settings["temperature"]
-    train(
+    done = train(
         as_trajectories(**load_dataset(task, root=ROOT / "data")),
         task=task,
-        out=ROOT / "runs" / f"divergence-{name}",
+        runs=ROOT / "runs",
         workers=0,
         settings=settings,
         updates=500 if name.startswith("clone") else 2_000,
         seeds=3,
         eval_every=500,
     )
+    add_run(done.directory, "divergences", name, metrics=True)
+    return locate(done.directory) if name in LOCATED else []
 
 
-def locate(name: str) -> list[dict]:
+def locate(folder: Path) -> list[dict]:
     """Measure ratios at the end of a run by distance from s to the goal."""
     task = load_task("FetchReach")
     data = as_trajectories(**load_dataset(task, root=ROOT / "data"))
-    policy = load_policy(ROOT / "runs" / f"divergence-{name}")
+    policy = load_policy(folder)
     nets, config = policy.networks, policy.config
     dice = [torch.Generator().manual_seed(100 + s) for s in policy.seeds]
     sampler = Sampler(data, config.hindsight, task.threshold)
@@ -96,7 +100,7 @@ def locate(name: str) -> list[dict]:
             large = inside & (ratio > 10)
             rows.append(
                 {
-                    "setting": setting_of(policy.agent, config),
+                    "run": name_run(policy.description),
                     "batch": kind,
                     "nearest": low,
                     "farthest": high,
@@ -110,31 +114,7 @@ def locate(name: str) -> list[dict]:
     return rows
 
 
-def gather() -> None:
-    """Write the rows of all finished runs to results/."""
-    scores, measured, where = [], [], []
-    for name in RUNS:
-        folder = ROOT / "runs" / f"divergence-{name}"
-        if not (folder / "scores.csv").exists():
-            continue
-        rows = read_table(folder / "scores.csv")
-        if not rows:
-            continue
-        where += locate(name) if name in LOCATED else []
-        scores += rows
-        columns = [*SHARED, *WATCHED, *(f"ratio_{r}" for r in RATIOS)]
-        scored = max(int(row["updates"]) for row in rows)
-        for row in read_table(folder / "metrics.csv"):
-            if int(row["updates"]) > scored:
-                break
-            kept = {column: row.get(column, "") for column in columns}
-            measured.append({"setting": rows[0]["setting"], **kept})
-    write_results("divergences_scores", scores)
-    write_results("divergences_measurements", measured)
-    write_results("divergences_where", where)
-
-
 if __name__ == "__main__":
-    for chosen in sys.argv[1:] or RUNS:
-        run(chosen)
-    gather()
+    located = [row for each in sys.argv[1:] or RUNS for row in run(each)]
+    if not sys.argv[1:]:
+        write_results("ratios_by_distance", located)

@@ -5,19 +5,19 @@ coefficient of its Eq. 8, and start the score at zero.
 
     python benchmarks/fetchreach_objectives.py [NAME ...]
 
-Data come from data/, runs go to runs/, finished runs are not run again.
-Scores and measurements of the runs that are finished are gathered in
-results/fetchreach_scores.csv and results/fetchreach_measurements.csv.
+Data come from data/, runs go to runs/, finished runs are not run again. They
+are added to smore_lit/results/ as the study "objectives".
 """
 
 import sys
+from pathlib import Path
 
-from gathering import ROOT, write_results
+from gathering import ROOT
 
 from smore_lit.data.datasets import load_dataset
 from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.agent import PAPER_STEPS
-from smore_lit.running.files import read_table
+from smore_lit.running.results import add_run
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 
@@ -44,22 +44,15 @@ PAPER = {
 RUNS = {"default": {}}
 for name, settings in PAPER_RUNS.items():
     RUNS[name] = {**PAPER, **settings}
-WATCHED = (
-    "score_q",
-    "score_rho",
-    "advantage_std",
-    "weight_mean",
-    "effective_share",
-)
 
 
-def run(name: str) -> None:
+def run(name: str) -> Path:
     """Train one setting; the default gets five seeds, the others three."""
     task = load_task("FetchReach")
-    train(
+    done = train(
         as_trajectories(**load_dataset(task, root=ROOT / "data")),
         task=task,
-        out=ROOT / "runs" / f"objective-{name}",
+        runs=ROOT / "runs",
         settings=RUNS[name],
         updates=2_000,
         seeds=5 if name in ("default", "in-sample") else 3,
@@ -67,25 +60,10 @@ def run(name: str) -> None:
         workers=0,
         compile=True,
     )
-
-
-def gather() -> None:
-    """Write the rows of all finished runs to results/."""
-    scores, measured = [], []
-    for name in RUNS:
-        folder = ROOT / "runs" / f"objective-{name}"
-        if not (folder / "summary.json").exists():
-            continue
-        rows = read_table(folder / "scores.csv")
-        scores += rows
-        for row in read_table(folder / "metrics.csv"):
-            kept = {key: row[key] for key in ("updates", "seed", *WATCHED)}
-            measured.append({"setting": rows[0]["setting"], **kept})
-    write_results("fetchreach_scores", scores)
-    write_results("fetchreach_measurements", measured)
+    add_run(done.directory, "objectives", name, metrics=True)
+    return done.directory
 
 
 if __name__ == "__main__":
     for chosen in sys.argv[1:] or RUNS:
         run(chosen)
-    gather()

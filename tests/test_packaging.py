@@ -66,7 +66,7 @@ def test_the_installed_package_answers_in_an_empty_folder(python, tmp_path):
     code = (
         "import smore_lit\n"
         "from smore_lit.running.files import read_chapters, results_folder\n"
-        "assert (results_folder() / 'fetchreach_scores.csv').is_file()\n"
+        "assert (results_folder() / 'scores.csv').is_file()\n"
         "assert read_chapters() == {}\n"
         "print(smore_lit.__version__)"
     )

@@ -1,6 +1,5 @@
 """What the README says can be done can be done."""
 
-import csv
 import re
 import shlex
 import subprocess
@@ -12,7 +11,7 @@ import pytest
 from smore_lit.appendix.cli import build_parser
 from smore_lit.appendix.demo import paper_score
 from smore_lit.running.evaluation import interval
-from smore_lit.running.files import results_folder
+from smore_lit.running.results import read_results, select
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text()
@@ -87,24 +86,22 @@ def test_citation_is_that_of_the_bibliography():
 
 
 def test_scores_are_those_of_the_results():
-    with open(results_folder() / "fetchreach_scores.csv") as file:
-        rows = [r for r in csv.DictReader(file) if r["setting"] == "default"]
-    last = max(int(row["updates"]) for row in rows)
-    rows = [row for row in rows if int(row["updates"]) == last]
+    rows = select(study="objectives", label="default")
+    last = max(row["updates"] for row in rows)
+    rows = [row for row in rows if row["updates"] == last]
     assert len(rows) == 5 and f"{last:,} updates" in TEXT
     for column in ("return_099", "return_098"):
-        span = interval([float(row[column]) for row in rows])
+        span = interval([row[column] for row in rows])
         text = "{mean:.2f} ({low:.2f} to {high:.2f})".format(**span)
         assert text in TEXT
-    success = sum(float(row["success"]) for row in rows) / len(rows)
+    success = sum(row["success"] for row in rows) / len(rows)
     assert f"| {success:.3f} |" in TEXT
     paper = paper_score("FetchReach")
-    with open(results_folder() / "paper_tables.csv") as file:
-        done = next(
-            float(row["mean"])
-            for row in csv.DictReader(file)
-            if row["metric"] == "success_rate"
-            and (row["task"], row["algorithm"]) == ("FetchReach", "SMORe")
-        )
+    (done,) = (
+        row["mean"]
+        for row in read_results("paper_tables")
+        if (row["metric"], row["algorithm"]) == ("success_rate", "SMORe")
+        and row["task"] == "FetchReach"
+    )
     mean = f"{paper['mean']:.2f} ± {paper['std']:.2f}"
     assert f"| {mean} | | {done:.1f} |" in TEXT

@@ -22,7 +22,6 @@ __all__ = [
 
 
 # book/appendix/demo.md, section "Show that it works"
-import csv
 import io
 import json
 import math
@@ -39,11 +38,8 @@ from smore_lit.data.datasets import (
 from smore_lit.worlds.pictures import record, save_gif
 from smore_lit.worlds.tasks import Task, load_task
 from smore_lit.running.evaluation import discount_rewards
-from smore_lit.running.files import (
-    claim_folder,
-    results_folder,
-    write_atomic,
-)
+from smore_lit.running.files import claim_folder, write_atomic
+from smore_lit.running.results import read_results
 from smore_lit.learning.training import Run, train
 
 
@@ -57,13 +53,11 @@ def paper_score(task: str, algorithm: str = "SMORe") -> dict | None:
         "table": "table1",
         "task": task,
         "algorithm": algorithm,
-        "expert_percent": "10",
+        "expert_percent": 10,
     }
-    path = results_folder() / "paper_tables.csv"
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file):
-            if wanted.items() <= row.items():
-                return {k: float(row[k]) for k in ("mean", "std")}
+    for row in read_results("paper_tables"):
+        if wanted.items() <= row.items():
+            return {name: row[name] for name in ("mean", "std")}
     return None
 
 

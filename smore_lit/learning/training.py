@@ -30,6 +30,7 @@ __all__ = [
     "score_rows",
     "read_scores",
     "setting_of",
+    "name_hardware",
     "summarise",
     "write_summary",
     "SCORE",
@@ -46,6 +47,7 @@ import hashlib
 import json
 import math
 import os
+import platform
 import re
 import shutil
 import time
@@ -608,6 +610,21 @@ def setting_of(agent: Agent, config: AgentConfig) -> str:
 
 
 # book/learning/training.md, section "What a run writes"
+def name_hardware(device: str | torch.device = "cpu") -> str:
+    """Return the names of processor and device, and the number of cores."""
+    processor = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    found = f"{processor}, {os.cpu_count()} cores"
+    if torch.device(device).type == "cuda":
+        found += f", {torch.cuda.get_device_name(device)}"
+    return found
+
+
+# book/learning/training.md, section "What a run writes"
 def summarise(
     run: Run, updates: int, seconds: float, evaluating: float
 ) -> dict:
@@ -621,6 +638,7 @@ def summarise(
     """
     last = [row for row in run.scores if row["updates"] == run.updates]
     training = seconds - evaluating
+    device = run.sampler.data.observations.device
     return {
         "task": run.task.name if run.task else None,
         "algorithm": run.agent.name,
@@ -640,6 +658,7 @@ def summarise(
         "updates_per_second": updates / training if updates else None,
         "gflop_per_update": count_flops(run) / 1e9,
         "versions": versions(),
+        "hardware": name_hardware(device),
     }
 
 
@@ -667,6 +686,7 @@ SUMMARY = {
     "updates_per_second": (float, None),
     "gflop_per_update": float,
     "versions": str,
+    "hardware": str,
 }
 
 

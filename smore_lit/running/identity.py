@@ -201,8 +201,12 @@ def check_same(
 
 # book/running/identity.md, section "One owner at a time"
 @contextlib.contextmanager
-def own_folder(folder) -> Iterator[Path]:
+def own_folder(folder, wait: bool = False) -> Iterator[Path]:
     """Keep other processes out of a folder inside this context.
+
+    Args:
+        folder: made if it is not there.
+        wait: for another owner to leave; otherwise it is refused.
 
     Raises:
         ValueError: it is no path, or another process trains in it.
@@ -212,7 +216,8 @@ def own_folder(folder) -> Iterator[Path]:
     note, handle = folder / ".owner", os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            how = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
+            fcntl.flock(handle, how)
         except BlockingIOError:
             owner = "another process"
             with contextlib.suppress(OSError):

@@ -1,0 +1,258 @@
+# Generated from book/running/results.md by make sync. Edit the chapter, not this file.
+"""Keep every number in one place.
+
+What a run scored is written once, under the name of the run, and read by one
+function.
+"""
+
+__all__ = [
+    "TABLES",
+    "TEXT",
+    "JSON",
+    "parse_cell",
+    "read_results",
+    "select",
+    "ASKED",
+    "FOUND",
+    "describe_finished",
+    "add_run",
+    "format_rows",
+]
+
+
+# book/running/results.md, section "Keep every number in one place"
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from smore_lit.running.evaluation import METRICS
+from smore_lit.running.files import (
+    as_path,
+    read_json,
+    read_table,
+    results_folder,
+    write_atomic,
+)
+from smore_lit.running.identity import name_run, own_folder
+
+
+# book/running/results.md, section "Four tables"
+TABLES = {
+    "runs": (
+        "run",
+        "task",
+        "algorithm",
+        "config",
+        "plan",
+        "data",
+        "code",
+        "versions",
+        "hardware",
+        "seconds",
+        "updates_per_second",
+        "gflop_per_update",
+    ),
+    "scores": ("run", "seed", "updates", *METRICS, "episodes"),
+    "metrics": ("run", "seed", "updates"),
+    "studies": ("study", "task", "label", "run"),
+}
+TEXT = {
+    *("run", "task", "algorithm", "data", "code", "versions", "hardware"),
+    *("study", "label"),
+}
+JSON = {"config", "plan"}
+
+
+# book/running/results.md, section "Read"
+def parse_cell(column: str, text: str) -> Any:
+    """Return a cell as a number, a dictionary, text, or None if empty."""
+    if not text:
+        return None
+    if column in JSON:
+        return json.loads(text)
+    if column not in TEXT:
+        for kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                pass
+    return text
+
+
+def read_results(name: str, folder: Path | str | None = None) -> list[dict]:
+    """Read a table of results, such as "strikes" or "paper_tables".
+
+    Args:
+        name: of the table, without .csv.
+        folder: where it lies; None: inside the package.
+
+    Raises:
+        ValueError: there is no such table, or it is damaged.
+    """
+    folder = results_folder() if folder is None else as_path(folder)
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        known = ", ".join(sorted(each.stem for each in folder.glob("*.csv")))
+        raise ValueError(f"no results {name!r}; known: {known or 'none'}")
+    return [
+        {column: parse_cell(column, text) for column, text in row.items()}
+        for row in read_table(path)
+    ]
+
+
+# book/running/results.md, section "Read"
+def select(
+    table: str = "scores", folder: Path | str | None = None, **wanted
+) -> list[dict]:
+    """Return the rows of runs that match.
+
+    Args:
+        table: "scores", "metrics" or "runs".
+        folder: of the store; None: the committed results.
+        wanted: values of columns, of study and label, or of fields of the
+            configuration or the plan; a set stands for any of its values.
+
+    Returns:
+        Dictionaries of the table's columns and those of the run.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    runs = {row["run"]: row for row in read_results("runs", folder)}
+    rows = [{"run": run} for run in runs]
+    if table != "runs":
+        rows = read_results(table, folder)
+    labels: dict[str, list[dict]] = {run: [{}] for run in runs}
+    if wanted.keys() & {"study", "label"}:
+        labels = {run: [] for run in runs}
+        for label in read_results("studies", folder):
+            labels[label["run"]].append(label)
+    found, known = [], set()
+    for row in rows:
+        for label in labels.get(row["run"], ()):
+            full = label | runs[row["run"]] | row
+            asked = full["config"] | full["plan"] | full
+            known |= asked.keys()
+            if all(_fits(asked.get(k), v) for k, v in wanted.items()):
+                found.append(full)
+    unknown = wanted.keys() - known
+    if rows and unknown:
+        raise ValueError(f"no run has {sorted(unknown)[0]!r}")
+    return found
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, set):
+        return value in wanted
+    return value == (list(wanted) if isinstance(wanted, tuple) else wanted)
+
+
+# book/running/results.md, section "Write"
+ASKED = {
+    "task": (str, None),
+    "algorithm": str,
+    "config": {},
+    "plan": {},
+    "seeds": [int],
+    "data": str,
+    "code": {...: str},
+}
+FOUND = {
+    "updates": int,
+    "versions": str,
+    "hardware": str,
+    "wall_seconds": float,
+    "updates_per_second": (float, None),
+    "gflop_per_update": float,
+}
+
+
+def describe_finished(folder: Path) -> dict[str, Any]:
+    """Return the row of `runs.csv` for the finished run in a folder.
+
+    Raises:
+        ValueError: the run is not finished, or its files are damaged.
+    """
+    if not (folder / "summary.json").exists():
+        raise ValueError(f"{folder} holds no finished run: train it first")
+    asked = read_json(folder / "config.json", ASKED, "train it again")
+    found = read_json(folder / "summary.json", FOUND, "train it again")
+    plan = {"updates": found["updates"], "seeds": asked["seeds"]}
+    return {
+        **{name: asked[name] for name in ("task", "algorithm", "config")},
+        **{name: found[name] for name in FOUND if name != "wall_seconds"},
+        "run": name_run(asked),
+        "plan": asked["plan"] | plan,
+        "data": asked["data"],
+        "code": name_run(asked["code"]),
+        "seconds": found["wall_seconds"],
+    }
+
+
+# book/running/results.md, section "Write"
+def add_run(
+    run: Path | str,
+    study: str,
+    label: str,
+    folder: Path | str | None = None,
+    metrics: bool = False,
+) -> str:
+    """Add a finished run to the store, or renew it there; return its name.
+
+    Args:
+        run: the folder of the run.
+        study, label: who asked for it, and under which name.
+        folder: of the store; None: the committed results.
+        metrics: keep what it measured while it trained, too.
+
+    Raises:
+        ValueError: the run is not finished, or its files are damaged.
+        OSError: the store cannot be written; what it held is still there.
+    """
+    place = as_path(run)
+    row = describe_finished(place)
+    asked = {"study": study, "task": row["task"], "label": label}
+    rows = {"runs": [row], "studies": [asked]}
+    for table in ("scores", "metrics") if metrics else ("scores",):
+        path = place / f"{table}.csv"
+        rows[table] = read_table(path) if path.exists() else []
+    store = results_folder() if folder is None else as_path(folder)
+    with own_folder(store, wait=True):
+        for table in ("scores", "metrics", "runs", "studies"):
+            if table in rows:
+                path = store / f"{table}.csv"
+                _merge(path, table, row["run"], rows[table])
+    return row["run"]
+
+
+# book/running/results.md, section "Write"
+def _merge(path: Path, table: str, run: str, rows: Iterable[Mapping]) -> None:
+    rows = [{**row, "run": run} for row in rows]
+    kept = read_table(path) if path.exists() else []
+    keys = ("study", "task", "label") if table == "studies" else ("run",)
+    new = {tuple(row[key] for key in keys) for row in rows}
+    kept = [r for r in kept if tuple(r[key] for key in keys) not in new]
+    columns = dict.fromkeys(TABLES[table])
+    more = (*kept, *rows) if table == "metrics" else kept
+    columns |= dict.fromkeys(name for row in more for name in row)
+    write_atomic(path, format_rows(columns, (*kept, *rows)))
+
+
+def format_rows(columns: Iterable[str], rows: Iterable[Mapping]) -> str:
+    """Return rows as CSV; dictionaries as JSON, other columns left out."""
+    text = io.StringIO()
+    options = dict(lineterminator="\n", extrasaction="ignore")
+    writer = csv.DictWriter(text, list(columns), **options)
+    writer.writeheader()
+    writer.writerows(map(dict, map(_spell, rows)))
+    return text.getvalue()
+
+
+def _spell(row: Mapping) -> Iterator[tuple[str, Any]]:
+    for column, value in row.items():
+        if isinstance(value, Mapping):
+            value = json.dumps(value, sort_keys=True)
+        yield column, value

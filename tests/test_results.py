@@ -1,0 +1,189 @@
+"""The store of results: what goes in comes out, once, whatever happens."""
+
+import json
+import os
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+
+from smore_lit.data.datasets import tiny_dataset
+from smore_lit.learning.training import train
+from smore_lit.running import results
+from smore_lit.running.evaluation import METRICS
+from smore_lit.running.files import read_table, results_folder
+from smore_lit.running.identity import name_run
+from smore_lit.running.results import (
+    TABLES,
+    add_run,
+    read_results,
+    select,
+)
+
+SMALL = dict(hidden=(16, 16), batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two finished runs of two seeds each."""
+    data = tiny_dataset("FetchReach")
+    plan = dict(updates=4, seeds=2, eval_every=2, eval_episodes=2, workers=0)
+    plan |= dict(log_every=2, device="cpu", task="FetchReach")
+    folder = tmp_path_factory.mktemp("runs")
+    return [
+        train(data, "bc", runs=folder, settings=SMALL | more, **plan)
+        for more in ({}, {"cosine": False})
+    ]
+
+
+def test_what_goes_in_comes_out(runs, tmp_path):
+    for run, label in zip(runs, ("falls", "stays"), strict=True):
+        name = add_run(run.directory, "rates", label, tmp_path, metrics=True)
+        assert name == name_run(run.description)
+        assert run.directory.name.endswith(name)
+    for run, cosine in zip(runs, (True, False), strict=True):
+        rows = select(folder=tmp_path, cosine=cosine)
+        asked = [
+            {key: row[key] for key in ("seed", "updates", *METRICS)}
+            for row in run.scores
+        ]
+        found = [{key: row[key] for key in asked[0]} for row in rows]
+        assert found == asked and len(rows) == 4
+        row = rows[0]
+        assert row["config"]["hidden"] == [16, 16]
+        assert row["plan"]["seeds"] == [0, 1] and row["plan"]["updates"] == 4
+        assert row["versions"] == run.summary["versions"]
+        assert row["hardware"] == run.summary["hardware"]
+        assert row["code"] == name_run(run.description["code"])
+    assert len(select(folder=tmp_path, hidden=(16, 16))) == 8
+    (stays,) = select("runs", tmp_path, study="rates", label="stays")
+    assert stays["config"]["cosine"] is False
+    rows = select("metrics", tmp_path, label={"stays", "other"})
+    kept = read_table(runs[1].directory / "metrics.csv")
+    assert [row["loss_policy"] for row in rows] == [
+        float(row["loss_policy"]) for row in kept
+    ]
+    with pytest.raises(ValueError, match="no run has 'hiden'"):
+        select(folder=tmp_path, hiden=(16, 16))
+
+
+def test_other_code_is_seen(runs, tmp_path):
+    add_run(runs[0].directory, "s", "l", tmp_path)
+    (row,) = select("runs", tmp_path)
+    code = dict(runs[0].description["code"])
+    assert row["code"] == name_run(code)
+    code["smore_lit.learning.objectives"] = "other"
+    assert row["code"] != name_run(code)
+
+
+def test_adding_again_doubles_nothing(runs, tmp_path):
+    for _ in range(2):
+        for run in runs:
+            add_run(run.directory, "s", str(run.config.cosine), tmp_path)
+    for name, count in (("runs", 2), ("scores", 8), ("studies", 2)):
+        assert len(read_results(name, tmp_path)) == count
+    add_run(runs[0].directory, "other", "first", tmp_path)
+    assert len(read_results("studies", tmp_path)) == 3
+    assert len(select(folder=tmp_path)) == 8
+    add_run(runs[1].directory, "other", "first", tmp_path)
+    (row,) = select("runs", tmp_path, study="other")
+    assert row["config"]["cosine"] is False
+
+
+def test_a_writer_that_dies_between_two_files(runs, tmp_path, monkeypatch):
+    add_run(runs[0].directory, "s", "a", tmp_path)
+    before = select(folder=tmp_path)
+    write, calls = results.write_atomic, []
+
+    def dies(path, text):
+        calls.append(path)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        write(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "write_atomic", dies)
+        with pytest.raises(OSError, match="No space"):
+            add_run(runs[1].directory, "s", "b", tmp_path)
+    assert select(folder=tmp_path) == before
+    add_run(runs[1].directory, "s", "b", tmp_path)
+    assert len(select(folder=tmp_path)) == 8
+    assert len(read_results("scores", tmp_path)) == 8
+
+
+def test_many_writers_wait_for_each_other(runs, tmp_path):
+    store = tmp_path / "store"
+    with get_context("fork").Pool(6) as pool:
+        waiting = [
+            pool.apply_async(add_run, (runs[n % 2].directory, "s", n, store))
+            for n in range(12)
+        ]
+        names = [each.get(60) for each in waiting]
+    assert len(set(names)) == 2
+    assert sorted(row["label"] for row in read_results("studies", store)) == (
+        sorted(map(str, range(12)))
+    )
+    assert len(select(folder=store)) == 8
+    assert not [p for p in store.iterdir() if p.suffix != ".csv"]
+
+
+def test_bad_input_is_one_line(runs, tmp_path):
+    with pytest.raises(ValueError, match="holds no finished run: train it"):
+        add_run(tmp_path, "s", "l", tmp_path / "store")
+    with pytest.raises(ValueError, match="no results 'moon'; known: .*runs"):
+        read_results("moon")
+    with pytest.raises(ValueError, match="no results 'runs'; known: none"):
+        select(folder=tmp_path)
+    for name, key in (("summary", "updates"), ("config", "data")):
+        broken = tmp_path / name
+        broken.mkdir()
+        for path in runs[0].directory.glob("*.[jc]s*"):
+            content = path.read_text()
+            if path.stem == name:
+                value = json.loads(content)
+                del value[key]
+                content = json.dumps(value)
+            (broken / path.name).write_text(content)
+        with pytest.raises(ValueError, match=f"lacks {key}") as caught:
+            add_run(broken, "s", "l", tmp_path / "store")
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "store").exists()
+
+
+def test_digests_are_no_numbers():
+    assert results.parse_cell("run", "12e456789012") == "12e456789012"
+    assert results.parse_cell("seed", "12") == 12
+    assert results.parse_cell("success", "0.5") == 0.5
+    assert results.parse_cell("success", "") is None
+    assert results.parse_cell("config", '{"a": [1]}') == {"a": [1]}
+
+
+def test_the_committed_store_holds_together():
+    folder = results_folder()
+    known = {row["run"] for row in read_table(folder / "runs.csv")}
+    for name, keys in (
+        ("runs", ("run",)),
+        ("scores", ("run", "seed", "updates")),
+        ("metrics", ("run", "seed", "updates")),
+        ("studies", ("study", "task", "label")),
+    ):
+        rows = read_table(folder / f"{name}.csv")
+        assert set(TABLES[name]) <= set(rows[0])
+        found = [tuple(row[key] for key in keys) for row in rows]
+        assert len(set(found)) == len(found)
+        assert {row["run"] for row in rows} <= known
+    scored = {row["run"] for row in read_table(folder / "scores.csv")}
+    asked = {row["run"] for row in read_table(folder / "studies.csv")}
+    assert scored == asked == known
+
+
+def test_every_file_of_results_is_explained():
+    text = (results_folder() / "README.md").read_text()
+    for name in os.listdir(results_folder()):
+        assert name == "README.md" or f"`{name}`" in text, name
+    for script in Path(__file__).parents[1].glob("benchmarks/*.py"):
+        if (
+            script.stem != "gathering"
+            and f"benchmarks/{script.name}" not in text
+        ):
+            assert "results" not in script.read_text().split('"""')[1], script
