@@ -22,8 +22,12 @@ from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.policies import Policy, load_policy
 from smore_lit.running.evaluation import METRICS, evaluate
 from smore_lit.running.files import read_table
-from smore_lit.learning.objectives import advantage_weights
-from smore_lit.learning.smore import SMORE, copy_actions, read_scores
+from smore_lit.learning.extraction import (
+    advantage_weights,
+    copy_actions,
+    read_scores,
+)
+from smore_lit.learning.smore import SMORE
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
 
@@ -45,9 +49,9 @@ def init(config, sizes, seeds):
     return networks
 
 
-def losses(config, networks, targets, rho, q):
+def losses(config, networks, targets, rho, q, updates):
     """Add the loss of one policy for each temperature to SMORe's."""
-    total, info = SMORE.losses(config, networks, targets, rho, q)
+    total, info = SMORE.losses(config, networks, targets, rho, q, updates)
     target, value = read_scores(networks, targets, rho)
     advantage = (target - value).detach()
     for alpha, name in SOFTER.items():

@@ -5,6 +5,8 @@ import torch
 from smore_lit.learning.agent import Sizes
 from smore_lit.learning.trajectories import Batch
 
+START = torch.tensor(0)  # updates taken so far
+
 
 def random_batch(
     sizes: Sizes,

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from minimise import minimise
-from samples import random_batch
+from samples import START, random_batch
 
-from smore_lit.baselines.ablations import (
+from smore_lit.learning.ablations import (
     ABLATED,
     DISCRIMINATOR,
     AblationConfig,
@@ -197,7 +197,7 @@ def test_with_nothing_out_it_is_smore():
 def test_an_option_changes_its_own_loss(settings, changed, shared):
     config, state = started(ABLATED, dtype=torch.float64, **settings, **shared)
     plain = make_config(SMORE, **SMALL, **shared)
-    given = state.networks, state.targets, *draw()
+    given = state.networks, state.targets, *draw(), START
     one, info = SMORE.losses(plain, *given)
     two, watched = ABLATED.losses(config, *given)
     assert {k for k in one if not torch.equal(one[k], two[k])} == changed
@@ -255,7 +255,8 @@ def test_without_contrast_the_third_term_is_gone():
     settings = dict(contrast=False, beta=0.3, coefficient=0.7)
     config, state = started(ABLATED, dtype=torch.float64, **settings)
     rho, q = draw()
-    whole, _, score_q, _ = score_loss(config, state.networks, rho, q)
+    whole, _ = score_loss(config, state.networks, rho, q)
+    score_q = state.networks["score"](q.observations, q.actions, q.goals)
     third = -0.3 * score_q.mean(dim=-1).sum(dim=-1)
     found = drop_contrast(config, state.networks, rho, q)
     torch.testing.assert_close(found, whole - third)
@@ -318,7 +319,8 @@ def test_two_parts_against_numpy(reward):
     shake(state)
     rho, q = draw()
     networks, targets = state.networks, state.targets
-    found, info = DISCRIMINATOR.losses(config, networks, targets, rho, q)
+    given = networks, targets, rho, q, START
+    found, info = DISCRIMINATOR.losses(config, *given)
     with torch.no_grad():
         outputs = {}
         for key, batch in (("rho", rho), ("q", q)):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from samples import random_batch
+from samples import START, random_batch
 
 from smore_lit.baselines.actionable import (
     ActionableConfig,
@@ -172,7 +172,7 @@ def test_a_goal_that_all_share_costs_nothing_at_the_goal():
     rho = rho._replace(
         goals=here, next_achieved=here, reached=torch.ones_like(rho.reached)
     )
-    _, info = losses(config, state.networks, state.targets, rho, None)
+    _, info = losses(config, state.networks, state.targets, rho, None, START)
     assert info["reached"].tolist() == [1, 1]
 
 
@@ -261,7 +261,9 @@ def losses_by_loops(config, state, rho, seed):
 def test_losses_against_loops(settings):
     _, config, state = started(**settings)
     rho = draw(config)
-    found, info = losses(config, state.networks, state.targets, rho, None)
+    found, info = losses(
+        config, state.networks, state.targets, rho, None, START
+    )
     for seed in range(2):
         due = losses_by_loops(config, state, rho, seed)
         for name, value in zip(("loss_score", "loss_policy"), due):
@@ -298,7 +300,7 @@ def test_gradients_of_the_agent_by_differences(step=1e-6):
     rho = draw(config)
 
     def value(name):
-        given = config, state.networks, state.targets, rho, None
+        given = config, state.networks, state.targets, rho, None, START
         if name == "loss_policy":
             return losses(*given)[0][name]
         goals, _ = chain_goals(rho, config.chained)
@@ -310,7 +312,9 @@ def test_gradients_of_the_agent_by_differences(step=1e-6):
     rng = np.random.default_rng(0)
     for name in ("loss_score", "loss_policy"):
         network = state.networks[name.removeprefix("loss_")]
-        loss, _ = losses(config, state.networks, state.targets, rho, None)
+        loss, _ = losses(
+            config, state.networks, state.targets, rho, None, START
+        )
         parameters = list(network.network.parameters())
         slopes = torch.autograd.grad(loss[name].sum(), parameters)
         for parameter, slope in zip(parameters, slopes, strict=True):
@@ -411,8 +415,8 @@ def test_goal_transitions_are_not_read():
     _, config, state = started()
     rho = draw(config)
     other = draw(config, seed=3)
-    one, _ = losses(config, state.networks, state.targets, rho, rho)
-    two, _ = losses(config, state.networks, state.targets, rho, other)
+    one, _ = losses(config, state.networks, state.targets, rho, rho, START)
+    two, _ = losses(config, state.networks, state.targets, rho, other, START)
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
@@ -421,7 +425,7 @@ def test_both_slow_copies_are_read():
     rho = draw(config)
 
     def target():
-        given = config, state.networks, state.targets, rho, None
+        given = config, state.networks, state.targets, rho, None, START
         return losses(*given)[1]["target"]
 
     before = target()
@@ -437,7 +441,7 @@ def test_more_than_one_critic_believes_the_least():
     bias = state.networks["score"].network.layers[-1].bias
     bias.data[:, 1] -= 100.0
     rho = draw(config)
-    _, info = losses(config, state.networks, state.targets, rho, None)
+    _, info = losses(config, state.networks, state.targets, rho, None, START)
     assert (info["score_policy"] < -50).all()
 
 
@@ -510,7 +514,7 @@ def test_a_batch_without_noise_is_one_line():
     _, config, state = started()
     rho = random_batch(SIZES, (0, 1), 4, dtype=torch.float64)
     with pytest.raises(ValueError, match="noise must hold 6 numbers"):
-        losses(config, state.networks, state.targets, rho, None)
+        losses(config, state.networks, state.targets, rho, None, START)
 
 
 def test_presets():
@@ -560,7 +564,7 @@ def test_each_loss_moves_its_own_network_only():
     _, config, state = started()
     named = dict(state.networks.named_parameters())
     found, _ = losses(
-        config, state.networks, state.targets, draw(config), None
+        config, state.networks, state.targets, draw(config), None, START
     )
     for key, loss in found.items():
         slopes = torch.autograd.grad(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from samples import random_batch
+from samples import START, random_batch
 
 from smore_lit.learning.agent import (
     Agent,
@@ -84,7 +84,8 @@ def test_one_step_reads_the_parameters_from_before():
     _, apart = started()
     rho, q = batches(3)
     update(SMORE, config, state, rho, q, 10)
-    losses, _ = SMORE.losses(config, apart.networks, apart.targets, rho, q)
+    given = apart.networks, apart.targets, rho, q, START
+    losses, _ = SMORE.losses(config, *given)
     for key, loss in losses.items():
         parameters = list(
             apart.networks[key.removeprefix("loss_")].parameters()
@@ -180,9 +181,10 @@ def test_an_agent_of_ones_own_is_data_and_three_functions():
         layer.weight = nn.Parameter(torch.zeros(seeds, 1))
         return nn.ModuleDict({"pull": layer})
 
-    def losses(config, networks, targets, rho, q):
+    def losses(config, networks, targets, rho, q, updates):
         weight = networks["pull"].weight[:, 0]
-        return {"loss_pull": (weight - config.step).square()}, {}
+        clock = updates.expand(2)
+        return {"loss_pull": (weight - config.step).square()}, {"now": clock}
 
     own = Agent("own", Nothing, init, (), (), losses, act=None)
     config = make_config(own, step=2, learning_rate=0.5)
@@ -191,6 +193,30 @@ def test_an_agent_of_ones_own_is_data_and_three_functions():
     assert measured["loss_pull"].tolist() == [4.0, 4.0]
     weights = state.networks["pull"].weight.flatten().tolist()
     assert weights == pytest.approx([0.5, 0.5])  # Adam's first step is lr
+    assert measured["now"].tolist() == [0, 0]
+    for due in (1, 2):
+        measured = update(own, config, state, *batches(2), 10)
+        assert measured["now"].tolist() == [due, due]
+
+
+@pytest.mark.parametrize("name", ["loss_polciy", "policy", "loss_scaler"])
+def test_a_loss_that_names_no_network_is_refused(name):
+    config, state = started()
+
+    def losses(*given):
+        found, info = SMORE.losses(*given)
+        return found | {name: found["loss_policy"]}, info
+
+    before = state.vectors["policy"].clone()
+    slip = replace(SMORE, name="slip", losses=losses)
+    with pytest.raises(ValueError) as caught:
+        update(slip, config, state, *batches(3), 10)
+    assert str(caught.value) == (
+        f"slip has a loss {name!r} for no network: call it loss_<network>;"
+        " networks: score, value, policy"
+    )
+    assert torch.equal(state.vectors["policy"], before)
+    assert state.updates == 0
 
 
 # Presets

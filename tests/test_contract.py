@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from samples import random_batch
+from samples import START, random_batch
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.worlds.tasks import TASKS, load_task
 from smore_lit.learning.agent import (
@@ -100,7 +100,7 @@ def test_losses_are_pure_and_one_number_per_seed(case):
     batches = draw(config, (0, 1, 2))
     before = {k: v.clone() for k, v in state.networks.state_dict().items()}
     found = [
-        agent.losses(config, state.networks, state.targets, *batches)
+        agent.losses(config, state.networks, state.targets, *batches, START)
         for _ in range(2)
     ]
     numbers = [{**losses, **info} for losses, info in found]
@@ -116,7 +116,9 @@ def test_a_loss_moves_its_own_network_and_seed(case):
     agent, config, state = start(case, (0, 1, 2))
     named = dict(state.networks.named_parameters())
     batches = draw(config, (0, 1, 2))
-    losses, _ = agent.losses(config, state.networks, state.targets, *batches)
+    losses, _ = agent.losses(
+        config, state.networks, state.targets, *batches, START
+    )
     assert {f"loss_{name}" for name in state.vectors} == set(losses)
     for key, loss in losses.items():
         gradients = torch.autograd.grad(

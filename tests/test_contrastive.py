@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from samples import random_batch
+from samples import START, random_batch
 
 from smore_lit.baselines.contrastive import (
     CRL,
@@ -143,7 +143,7 @@ def test_watched_logits_by_hand():
 def test_agent_losses_against_loops(share):
     config, networks = started(bc=0.3, random_goals=share)
     rho, q = draw(seed=0), draw(seed=1)
-    found, info = losses(config, networks, {}, rho, q)
+    found, info = losses(config, networks, {}, rho, q, START)
     critic, policy = networks["critic"], networks["policy"]
     size = rho.goals.shape[1]
     for seed in range(2):
@@ -187,7 +187,9 @@ def test_gradients_by_finite_differences(name):
     rho, q = draw(seed=0), draw(seed=1)
 
     def value():
-        return losses(config, networks, {}, rho, q)[0][f"loss_{name}"].sum()
+        return losses(config, networks, {}, rho, q, START)[0][
+            f"loss_{name}"
+        ].sum()
 
     parameters = list(networks[name].parameters())
     slopes = torch.autograd.grad(value(), parameters)
@@ -208,7 +210,7 @@ def test_gradients_by_finite_differences(name):
 def test_the_policy_goes_up_the_critic_it_believes():
     config, networks = started(bc=0.0)
     rho = draw()
-    found, _ = losses(config, networks, {}, rho, rho)
+    found, _ = losses(config, networks, {}, rho, rho, START)
     slopes = torch.autograd.grad(
         found["loss_policy"].sum(), networks["policy"].network.parameters()
     )
@@ -304,8 +306,8 @@ def test_exchanged_goals():
 def test_copying_alone_is_gcsl():
     config, networks = started(bc=1.0)
     rho = draw()
-    found, _ = losses(config, networks, {}, rho, rho)
-    due, _ = GCSL.losses(GCSL.config(), networks, {}, rho, rho)
+    found, _ = losses(config, networks, {}, rho, rho, START)
+    due, _ = GCSL.losses(GCSL.config(), networks, {}, rho, rho, START)
     torch.testing.assert_close(found["loss_policy"], due["loss_policy"])
 
 
@@ -321,8 +323,8 @@ def test_what_is_not_looked_at():
         }
     )
     nowhere = type(rho)(*(torch.full_like(x, torch.nan) for x in rho))
-    one, _ = losses(config, networks, {}, rho, rho)
-    other, _ = losses(config, networks, {}, blank, nowhere)
+    one, _ = losses(config, networks, {}, rho, rho, START)
+    other, _ = losses(config, networks, {}, blank, nowhere, START)
     for name, value in one.items():
         assert torch.equal(value, other[name])
 

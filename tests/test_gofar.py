@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from minimise import minimise
-from samples import random_batch
+from samples import START, random_batch
 
 from smore_lit.baselines.gofar import (
     GOFAR,
@@ -248,7 +248,7 @@ def loop_dual(config, networks, targets, batch, seed, reward):
 def test_losses_against_loops(name):
     config, state = started(penalty_weight=0.7, **VARIANTS[name])
     networks, targets, rho = state.networks, state.targets, draw()
-    found, info = losses(config, networks, targets, rho, rho)
+    found, info = losses(config, networks, targets, rho, rho, START)
     for seed in range(2):
         due, reward = {}, (rho.reached[seed] - 1).tolist()
         if config.reward == "discriminator":
@@ -265,7 +265,7 @@ def test_the_hybrid_against_loops():
     """Q on the logit, V an expectile, the rest IQL's and tested there."""
     config, state = started(update="in-sample", expectile=0.7)
     networks, targets, rho = state.networks, state.targets, draw()
-    found, _ = losses(config, networks, targets, rho, rho)
+    found, _ = losses(config, networks, targets, rho, rho, START)
     for seed in range(2):
         due, reward = loop_classifier(
             config, networks["discriminator"], rho, seed
@@ -310,7 +310,7 @@ def test_gradients_of_the_weights_by_finite_differences(name):
     """Detached parts are held where they were: they are no variables."""
     config, state = started(penalty_weight=0.5, **VARIANTS[name])
     networks, targets, rho = state.networks, state.targets, draw()
-    found, _ = losses(config, networks, targets, rho, rho)
+    found, _ = losses(config, networks, targets, rho, rho, START)
     step = 1e-6
     for key in ("loss_discriminator", "loss_score"):
         network = networks[key.removeprefix("loss_")]
@@ -324,7 +324,7 @@ def test_gradients_of_the_weights_by_finite_differences(name):
             ends = []
             for side in (step, -step):
                 place[index] += side
-                again, _ = losses(config, networks, targets, rho, rho)
+                again, _ = losses(config, networks, targets, rho, rho, START)
                 place[index] -= side
                 ends.append(again[key].sum().item())
             due = (ends[0] - ends[1]) / (2 * step)
@@ -381,7 +381,9 @@ def test_the_penalty_is_taken_between_data_and_goal():
     network, rho = state.networks["discriminator"], draw()
     for noise, place in ((0.0, rho.achieved), (1.0, rho.goals)):
         there = rho._replace(noise=torch.full_like(rho.noise, noise))
-        found, _ = losses(config, state.networks, state.targets, there, there)
+        found, _ = losses(
+            config, state.networks, state.targets, there, there, START
+        )
         due = discriminator_loss(
             network(rho.goals, rho.goals),
             network(rho.achieved, rho.goals),
@@ -570,7 +572,9 @@ def test_networks_losses_and_chance_of_each_variant(name):
 def test_each_loss_moves_its_own_network(name):
     config, state = started(**VARIANTS[name])
     named = dict(state.networks.named_parameters())
-    found, _ = losses(config, state.networks, state.targets, draw(), draw())
+    found, _ = losses(
+        config, state.networks, state.targets, draw(), draw(), START
+    )
     for key, loss in found.items():
         slopes = torch.autograd.grad(
             loss[1], named.values(), retain_graph=True, allow_unused=True
@@ -589,7 +593,7 @@ def test_the_batch_of_q_is_not_looked_at(name):
     rho = draw()
     nowhere = type(rho)(*(torch.full_like(x, torch.nan) for x in rho))
     given = config, state.networks, state.targets, rho
-    one, two = losses(*given, rho)[0], losses(*given, nowhere)[0]
+    one, two = (losses(*given, q, START)[0] for q in (rho, nowhere))
     for key in one:
         assert torch.equal(one[key], two[key])
 
@@ -598,7 +602,7 @@ def test_losses_and_gradients_are_the_same_when_traced():
     """The tracer of torch.compile, without a C++ compiler."""
     config, state = started(double=False)
     rho = draw(dtype=torch.float32)
-    given = config, state.networks, state.targets, rho, rho
+    given = config, state.networks, state.targets, rho, rho, START
     traced = torch.compile(losses, dynamic=False, backend="aot_eager")
     parts = list(state.networks.parameters())
     both = []

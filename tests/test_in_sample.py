@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from samples import random_batch
+from samples import START, random_batch
 
 from smore_lit.baselines.in_sample import (
     backup_loss,
@@ -288,8 +288,12 @@ def test_bad_settings_are_one_line(name, settings, reason):
 def test_goal_transitions_are_not_read(variant):
     agent, config, state = start(variant, (0,))
     rho = draw((0,))
-    one, _ = agent.losses(config, state.networks, state.targets, rho, rho)
-    two, _ = agent.losses(config, state.networks, state.targets, rho, None)
+    one, _ = agent.losses(
+        config, state.networks, state.targets, rho, rho, START
+    )
+    two, _ = agent.losses(
+        config, state.networks, state.targets, rho, None, START
+    )
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from smore_lit.learning.objectives import (
-    advantage_weights,
     expectile_loss,
     implicit_reward,
     in_sample_score_loss,
@@ -15,7 +14,6 @@ from smore_lit.learning.objectives import (
     released_score_loss,
     released_stable_score_loss,
     stable_minimiser,
-    weighted_likelihood_loss,
 )
 
 SHAPES = [(1, 1, 1), (1, 2, 7), (3, 1, 5), (4, 2, 33)]
@@ -287,28 +285,6 @@ def test_expectile_tends_to_the_best_action_in_the_data(seed):
     assert top - previous < 0.1
 
 
-def test_weights_by_hand_and_without_overflow():
-    advantage = torch.tensor([[0.0, 1.0, -2.0, 1.0e30, -1.0e30, 1.6]])
-    weights = advantage_weights(advantage, 3.0)
-    expected = [1.0, math.e**3, math.e**-6, 100.0, 0.0, 100.0]
-    assert torch.allclose(weights, torch.tensor([expected]))
-    assert weights.max() <= 100 and torch.isfinite(weights).all()
-    assert torch.equal(advantage_weights(advantage, 0.0), torch.ones(1, 6))
-    assert advantage_weights(advantage, 3.0, clip=2.0).max().item() <= 2.0
-    random = torch.randn(3, 50, dtype=torch.float64)
-    plain = (2.0 * random).exp().clamp(max=100.0)
-    assert torch.allclose(advantage_weights(random, 2.0), plain)
-
-
-def test_likelihood_by_hand_and_its_sign():
-    log_prob = torch.tensor([[-1.0, -2.0], [0.5, 0.0]], requires_grad=True)
-    weights = torch.tensor([[3.0, 1.0], [2.0, 7.0]])
-    loss = weighted_likelihood_loss(log_prob, weights)
-    assert torch.allclose(loss, torch.tensor([2.5, -0.5]))
-    loss.sum().backward()
-    assert torch.allclose(log_prob.grad, -weights / 2)
-
-
 GOOD = (torch.zeros(2, 2, 5), torch.zeros(2, 2, 5))
 VALUE = torch.zeros(2, 5)
 BAD_CALLS = {
@@ -350,10 +326,6 @@ BAD_CALLS = {
     "objective": lambda: implicit_reward(VALUE, "released-stable"),
     "three axes": lambda: expectile_loss(GOOD[0], 0.8),
     "tau": lambda: expectile_loss(VALUE, 1.0),
-    "advantage": lambda: advantage_weights(GOOD[0], 3.0),
-    "temperature": lambda: advantage_weights(VALUE, -1.0),
-    "clip": lambda: advantage_weights(VALUE, 3.0, clip=0.0),
-    "likelihood": lambda: weighted_likelihood_loss(VALUE, torch.zeros(2, 1)),
 }
 
 

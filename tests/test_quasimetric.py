@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from samples import random_batch
+from samples import START, random_batch
 
 from smore_lit.baselines.quasimetric import (
     LARGEST,
@@ -125,7 +125,7 @@ def test_agent_losses_against_loops():
     rho = draw(dtype=torch.float64)
     with torch.no_grad():
         state.networks["multiplier"].level.copy_(torch.tensor([[0.0], [0.1]]))
-    found, info = QRL.losses(config, state.networks, {}, rho, None)
+    found, info = QRL.losses(config, state.networks, {}, rho, None, START)
     network, policy = state.networks["distance"], state.networks["policy"]
     x = network.states(rho.observations).tolist()
     z = network.states(rho.next_observations).tolist()
@@ -204,7 +204,7 @@ def test_the_multiplier_counts_for_a_bounded_amount():
     config, state = start()
     with torch.no_grad():
         state.networks["multiplier"].level.fill_(100.0)
-    _, info = QRL.losses(config, state.networks, {}, draw(), None)
+    _, info = QRL.losses(config, state.networks, {}, draw(), None, START)
     np.testing.assert_allclose(info["multiplier"], LARGEST, rtol=1e-5)
 
 
@@ -365,8 +365,8 @@ def test_goal_transitions_and_rewards_are_not_read():
         steps=torch.full_like(rho.steps, torch.nan),
         first_observations=torch.full_like(rho.observations, torch.nan),
     )
-    one, _ = QRL.losses(config, state.networks, {}, rho, rho)
-    two, _ = QRL.losses(config, state.networks, {}, blind, None)
+    one, _ = QRL.losses(config, state.networks, {}, rho, rho, START)
+    two, _ = QRL.losses(config, state.networks, {}, blind, None, START)
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from samples import random_batch
+from samples import START, random_batch
 
 from smore_lit.learning.agent import (
     Sizes,
@@ -105,7 +105,7 @@ def test_losses_against_numpy(objective, coefficient, batches):
         temperature=2.0,
     )
     state = state_of(config)
-    found, info = losses(config, state.networks, state.targets, rho, q)
+    found, info = losses(config, state.networks, state.targets, rho, q, START)
     expected = expected_score_loss(config, state.networks, rho, q)
     score_loss = found["loss_score"].detach()
     np.testing.assert_allclose(score_loss, expected, rtol=2e-5, atol=1e-5)
@@ -135,7 +135,7 @@ def test_losses_against_numpy(objective, coefficient, batches):
 def test_each_loss_moves_one_network(objective, batches):
     config = make_config(SMORE, objective=objective, hidden=(8, 8))
     state = state_of(config)
-    found, _ = losses(config, state.networks, state.targets, *batches)
+    found, _ = losses(config, state.networks, state.targets, *batches, START)
     for name, loss in found.items():
         state.networks.zero_grad()
         loss.sum().backward(retain_graph=True)
@@ -201,7 +201,9 @@ GENERAL = {
 def test_other_divergences_train(settings, batches):
     config = make_config(SMORE, hidden=(8, 8), **settings)
     state = state_of(config)
-    found, info = losses(config, state.networks, state.targets, *batches)
+    found, info = losses(
+        config, state.networks, state.targets, *batches, START
+    )
     assert all(x.shape == (2,) for x in (*found.values(), *info.values()))
     for name, loss in found.items():
         state.networks.zero_grad()

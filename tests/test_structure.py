@@ -87,6 +87,21 @@ def import_graph():
     return graph
 
 
+def test_no_baseline_imports_smore():
+    """What baselines share with SMORe stands before both."""
+    after = ("smore_lit.learning.smore", "smore_lit.learning.ablations")
+    baselines = [path for path in MODULES if path.parent.name == "baselines"]
+    assert len(baselines) >= 8
+    for path in baselines:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                start = f"{getattr(node, 'module', '')}.".lstrip(".")
+                for alias in node.names:
+                    assert not f"{start}{alias.name}.".startswith(
+                        tuple(f"{name}." for name in after)
+                    ), label(path)
+
+
 def test_modules_import_without_cycles():
     graph, done = import_graph(), set()
 

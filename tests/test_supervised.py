@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from samples import random_batch
+from samples import START, random_batch
 
 from smore_lit.baselines.supervised import (
     CLONED,
@@ -98,7 +98,7 @@ def test_losses_against_loops(clone, loss):
     with torch.no_grad():
         networks["policy"].log_std.add_(torch.tensor([0.3, -0.8]))
     rho, q = (draw(seed=k, dtype=torch.float64) for k in (0, 1))
-    found, info = clone_losses(config, networks, {}, rho, q)
+    found, info = clone_losses(config, networks, {}, rho, q, START)
     batch = q if clone == "q" else rho
     for name, kind in (("loss_policy", loss), ("squared_error", "square")):
         values = found[name] if name in found else info[name]
@@ -138,7 +138,9 @@ def test_gradients_by_finite_differences(clone, loss):
     rho, q = (draw(seed=k, dtype=torch.float64) for k in (0, 1))
 
     def value():
-        return clone_losses(config, networks, {}, rho, q)[0]["loss_policy"]
+        return clone_losses(config, networks, {}, rho, q, START)[0][
+            "loss_policy"
+        ]
 
     parameters = list(networks["policy"].parameters())
     gradients = torch.autograd.grad(
@@ -191,8 +193,8 @@ def test_next_states_and_hits_do_not_matter(name):
         )
         for batch in (rho, q)
     ]
-    one = agent.losses(config, state.networks, state.targets, rho, q)
-    other = agent.losses(config, state.networks, state.targets, *blank)
+    one = agent.losses(config, state.networks, state.targets, rho, q, START)
+    other = agent.losses(config, state.networks, state.targets, *blank, START)
     assert torch.equal(one[0]["loss_policy"], other[0]["loss_policy"])
 
 

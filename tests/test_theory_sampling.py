@@ -305,7 +305,7 @@ def test_action_free_agent_samples_theorem_two(name):
     )
     targets = nn.ModuleDict({"score": Value(world.low)})
     rho, q = world.batch(world.rho), world.batch(world.q)
-    total, info = losses(config, networks, targets, rho, q)
+    total, info = losses(config, networks, targets, rho, q, torch.tensor(0))
     exact, slope = theorem_two(world, name, 0.0, world.rho.sum(axis=1))
     agree(total["loss_score"].detach().numpy(), exact)
     total["loss_score"].sum().backward()

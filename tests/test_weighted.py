@@ -1,4 +1,4 @@
-"""WGCSL: weights and losses by hand, in loops, and the clock."""
+"""WGCSL: weights and losses by hand, in loops, and a rising percentile."""
 
 import math
 
@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from samples import random_batch
+from samples import START, random_batch
 
 from smore_lit.baselines.weighted import (
-    Clock,
     PlainConfig,
     WeightedConfig,
     best_percent,
@@ -18,7 +17,6 @@ from smore_lit.baselines.weighted import (
     judge,
     percentile,
     value_policy,
-    regression_loss,
     step_discount,
 )
 from smore_lit.learning.agent import (
@@ -28,7 +26,8 @@ from smore_lit.learning.agent import (
     make_config,
     update,
 )
-from smore_lit.learning.objectives import weighted_likelihood_loss
+from smore_lit.learning.extraction import weighted_likelihood_loss
+from smore_lit.learning.objectives import regression_loss
 
 SIZES = Sizes(5, 2, 3)
 SMALL = dict(hidden=(8, 8), batch_size=8)
@@ -119,10 +118,9 @@ def test_best_weights_by_hand():
 
 
 def test_percent_by_hand():
-    config = WeightedConfig(rise=0.5, top=60.0, learning_rate=0.01)
-    reading = torch.tensor([0.0, 0.1, 0.5, 9.0], dtype=torch.float64)
-    found = best_percent(config, reading)
-    np.testing.assert_allclose(found, [0.0, 5.0, 25.0, 60.0], rtol=1e-12)
+    config = WeightedConfig(rise=0.5, top=60.0)
+    found = best_percent(config, torch.tensor([0, 10, 50, 900]))
+    assert found.tolist() == [0.0, 5.0, 25.0, 60.0]
 
 
 # Percentiles against numpy
@@ -222,8 +220,8 @@ def losses_by_hand(config, networks, targets, batch, seed, count):
 @pytest.mark.parametrize("count", [0, 3])
 def test_losses_against_loops(variant, count):
     agent, config, networks, targets = ready(variant, count)
-    rho = draw((21, 22))
-    found, info = agent.losses(config, networks, targets, rho, None)
+    rho, given = draw((21, 22)), torch.tensor(count)
+    found, info = agent.losses(config, networks, targets, rho, None, given)
     assert (rho.steps == 0).any() and (rho.steps > 0).any()
     for seed in range(2):
         score, policy = losses_by_hand(
@@ -231,9 +229,6 @@ def test_losses_against_loops(variant, count):
         )
         assert found["loss_score"][seed].item() == pytest.approx(score)
         assert found["loss_policy"][seed].item() == pytest.approx(policy)
-        if config.best:
-            due = -count * config.learning_rate
-            assert found["loss_clock"][seed].item() == pytest.approx(due)
 
 
 # Gradients
@@ -247,15 +242,13 @@ def test_regression_gradient():
     assert torch.autograd.gradcheck(regression_loss, given)
 
 
-@pytest.mark.parametrize("name", ["score", "policy", "clock"])
+@pytest.mark.parametrize("name", ["score", "policy"])
 def test_gradients_by_finite_differences(variant, name, step=1e-6):
     """With weights and targets held, as detached terms are."""
     agent, config, networks, targets = ready(variant)
-    if name not in networks:
-        return
-    rho = draw((31, 32))
+    rho, given = draw((31, 32)), torch.tensor(3)
     key = f"loss_{name}"
-    found, info = agent.losses(config, networks, targets, rho, None)
+    found, info = agent.losses(config, networks, targets, rho, None, given)
     parameters = [
         p for p in networks[name].parameters() if p.shape[-2:] != (1, 2)
     ]
@@ -263,7 +256,7 @@ def test_gradients_by_finite_differences(variant, name, step=1e-6):
         found[key].sum(), parameters, allow_unused=True
     )
     target, advantage = judge(config, networks, targets, rho)
-    fixed = {"score": target, "policy": advantage, "clock": None}[name]
+    fixed = {"score": target, "policy": advantage}[name]
     rng = np.random.default_rng(0)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         if gradient is None:
@@ -282,8 +275,6 @@ def test_gradients_by_finite_differences(variant, name, step=1e-6):
 
 def held(name, config, networks, rho, fixed):
     """Return the sum of a loss over seeds, its targets given."""
-    if name == "clock":
-        return -networks["clock"].reading.sum().item()
     if name == "score":
         score = networks["score"](rho.observations, rho.actions, rho.goals)
         return (score[:, 0] - fixed).square().mean(dim=1).sum().item()
@@ -308,8 +299,8 @@ def test_asked_goals_are_for_the_critic_alone(variant):
     rho = draw((41, 42))
     asked = (rho.steps == 0).unsqueeze(-1)
     other = rho._replace(actions=torch.where(asked, -rho.actions, rho.actions))
-    one, _ = agent.losses(config, networks, targets, rho, None)
-    two, _ = agent.losses(config, networks, targets, other, None)
+    one, _ = agent.losses(config, networks, targets, rho, None, START)
+    two, _ = agent.losses(config, networks, targets, other, None, START)
     assert torch.equal(one["loss_policy"], two["loss_policy"])
     assert (one["loss_score"] != two["loss_score"]).all()
 
@@ -318,7 +309,7 @@ def test_a_batch_without_hindsight_leaves_the_policy_alone(variant):
     agent, config, networks, targets = ready(variant)
     rho = draw((51, 52))
     rho = rho._replace(steps=torch.zeros_like(rho.steps))
-    found, info = agent.losses(config, networks, targets, rho, None)
+    found, info = agent.losses(config, networks, targets, rho, None, START)
     assert (found["loss_policy"] == 0).all()
     assert all(x.isfinite().all() for x in info.values())
     parameters = list(networks["policy"].parameters())
@@ -337,7 +328,7 @@ def test_the_mean_is_over_hindsight_goals(variant):
     asked = asked._replace(steps=torch.zeros_like(asked.steps))
     both = type(rho)(*(torch.cat(x, 1) for x in zip(rho, asked, strict=True)))
     alone, joined = (
-        agent.losses(config, networks, targets, x, None)[0]
+        agent.losses(config, networks, targets, x, None, START)[0]
         for x in (rho, both)
     )
     torch.testing.assert_close(alone["loss_policy"], joined["loss_policy"])
@@ -377,35 +368,22 @@ def test_the_critic_asks_for_the_policys_actions():
     assert torch.equal(value, due.detach()) and not value.requires_grad
 
 
-# The clock
+# The percentile
 
 
-@pytest.mark.parametrize("rate", [1e-3, 5e-4, 0.1])
-def test_the_clock_counts_updates(variant, rate):
-    agent, config, state = started(variant, learning_rate=rate)
-    if "clock" not in state.networks:
-        assert not config.best
-        return
-    for done in range(30):
+def test_the_percentile_rises_with_the_updates(variant):
+    """Also in a run that is taken up again: no network counts."""
+    agent, config, state = started(variant)
+    assert set(state.networks) == {"score", "policy", "scaler"}
+    state.updates = 60
+    for done in range(60, 75):
         rho = draw((done, done + 1), dtype=torch.float32)
-        measured = update(agent, config, state, rho, rho, 30)
+        measured = update(agent, config, state, rho, rho, 80)
         due = min(config.rise * done, config.top)
-        found = measured["percent"].tolist()
-        assert found == pytest.approx([due, due], rel=1e-4, abs=1e-4)
-    counted = state.networks["clock"]() / rate
-    assert counted.tolist() == pytest.approx([30.0, 30.0], rel=1e-5)
-
-
-def test_the_clock_is_exact_enough_for_the_longest_rise():
-    clock = Clock(16)
-    optimiser = torch.optim.Adam(clock.parameters(), lr=5e-4, fused=True)
-    clock.reading.grad = -torch.ones(16, 1)
-    for _ in range(8000):
-        optimiser.step()
-    config = WeightedConfig(rise=0.01, learning_rate=5e-4)
-    percent = best_percent(config, clock())
-    assert not percent.requires_grad
-    assert percent.tolist() == pytest.approx([80.0] * 16, abs=0.02)
+        assert ("percent" in measured) == config.best
+        if config.best:
+            found = measured["percent"].tolist()
+            assert found == pytest.approx([due, due])
 
 
 # Bad input and presets

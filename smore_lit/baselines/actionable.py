@@ -27,20 +27,17 @@ import torch
 from torch import Tensor, nn
 
 from smore_lit.baselines.in_sample import sparse_reward
-from smore_lit.baselines.weighted import (
-    clip_backup,
-    regression_loss,
-    value_policy,
-)
+from smore_lit.baselines.weighted import clip_backup, value_policy
 from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.extraction import act
 from smore_lit.learning.networks import Critic, GaussianPolicy, hold
 from smore_lit.learning.objectives import (
     check_flat,
     check_number,
     check_score,
     mean_sum,
+    regression_loss,
 )
-from smore_lit.learning.smore import act
 from smore_lit.learning.trajectories import Batch, reaches
 
 
@@ -227,6 +224,7 @@ def losses(
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
     """Compute the losses of Q and the policy, and what to watch of them.
 

@@ -27,9 +27,9 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.extraction import act
 from smore_lit.learning.networks import MLP, GaussianPolicy, hold
 from smore_lit.learning.objectives import check_flat, check_number
-from smore_lit.learning.smore import act
 from smore_lit.learning.trajectories import Batch
 
 
@@ -191,6 +191,7 @@ def losses(
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
     """Compute the losses of critic and policy, and what to watch of them.
 

@@ -38,18 +38,15 @@ from smore_lit.baselines.in_sample import (
 )
 from smore_lit.baselines.supervised import fit_of
 from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
-from smore_lit.learning.networks import MLP, GaussianPolicy, Value
-from smore_lit.learning.objectives import (
-    advantage_weights,
-    check_flat,
-    check_number,
-    weighted_likelihood_loss,
-)
-from smore_lit.learning.smore import (
+from smore_lit.learning.extraction import (
     act,
+    advantage_weights,
     effective_share,
     init_twins,
+    weighted_likelihood_loss,
 )
+from smore_lit.learning.networks import MLP, GaussianPolicy, Value
+from smore_lit.learning.objectives import check_flat, check_number
 from smore_lit.learning.trajectories import Batch
 
 
@@ -211,7 +208,7 @@ class GofarConfig(AgentConfig):
     penalty_weight: float = 0.01  # lambda, of the classifier's slope
     kl_clip: float = 10.0  # largest weight of one action under kl
     expectile: float = 0.8  # in-sample: tau, lean of V
-    temperature: float = 3.0  # in-sample: sharpness of the weights
+    temperature: float = 3.0  # in-sample: alpha in w = exp(alpha A)
     weight_clip: float = 100.0  # in-sample: largest weight of one action
 
     def __post_init__(self):
@@ -310,6 +307,7 @@ def losses(
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
     """Compute the losses of V, the policy and the classifier.
 

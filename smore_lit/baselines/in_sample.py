@@ -36,20 +36,20 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor, nn
 
-from smore_lit.learning.agent import PAPER_STEPS, AgentConfig, Losses
+from smore_lit.learning.agent import PAPER_STEPS, Agent, AgentConfig, Losses
+from smore_lit.learning.extraction import (
+    act,
+    advantage_weights,
+    copy_actions,
+    init_twins,
+    read_scores,
+)
 from smore_lit.learning.objectives import (
     check_flat,
     check_number,
     check_score,
-    mean_sum,
-    advantage_weights,
     expectile_loss,
-)
-from smore_lit.learning.smore import (
-    SMORE,
-    copy_actions,
-    init_twins,
-    read_scores,
+    mean_sum,
 )
 from smore_lit.learning.trajectories import Batch
 
@@ -182,6 +182,7 @@ def losses(
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
     """Compute all losses on the task's reward, and what to watch of them.
 
@@ -198,7 +199,7 @@ class IqlConfig(InSampleConfig):
     """Hold the hyperparameters of IQL, SMORe's own where they are the same."""
 
     expectile: float = 0.8  # tau, lean of V toward the best action
-    temperature: float = 1.5  # sharpness of the policy's weights
+    temperature: float = 1.5  # alpha in w = exp(alpha A): multiplies A
 
     def value_loss(self, target: Tensor, value: Tensor) -> Tensor:
         """Compute the loss of V, an expectile of Q."""
@@ -212,12 +213,14 @@ class IqlConfig(InSampleConfig):
 
 
 MAZES = {**PAPER_STEPS, "batch_size": 256, "ahead": 0.0, "standardise": False}
-IQL = replace(
-    SMORE,
+IQL = Agent(
     name="iql",
     config=IqlConfig,
     init=init_twins,
+    targets=("score",),
+    cosine=("policy",),
     losses=losses,
+    act=act,
     presets={
         "released": {**MAZES, "expectile": 0.9, "temperature": 10.0},
     },
@@ -358,7 +361,7 @@ class XqlConfig(InSampleConfig):
 
     scale: float = 0.6  # beta of the Gumbel law
     cap: float = 7.0  # largest exponent in the loss of V
-    temperature: float = 10.0  # sharpness of the policy's weights
+    temperature: float = 10.0  # alpha in w = exp(alpha A): multiplies A
     huber: float = 20.0  # error from which the loss of Q is a straight line
 
     def value_loss(self, target: Tensor, value: Tensor) -> Tensor:

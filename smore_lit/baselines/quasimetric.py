@@ -34,13 +34,13 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
-from smore_lit.learning.networks import MLP, GaussianPolicy
-from smore_lit.learning.objectives import (
+from smore_lit.learning.extraction import (
+    act,
     advantage_weights,
-    check_flat,
-    check_number,
+    copy_actions,
 )
-from smore_lit.learning.smore import act, copy_actions
+from smore_lit.learning.networks import MLP, GaussianPolicy
+from smore_lit.learning.objectives import check_flat, check_number
 from smore_lit.learning.trajectories import Batch
 
 
@@ -178,7 +178,7 @@ class QuasimetricConfig(AgentConfig):
     width: float = 10.0  # w, over how many steps it does
     multiplier: float = 1.0  # lambda at the start
     pace: float = 10.0  # learning rate of log lambda over the others'
-    temperature: float = 3.0  # sharpness of the policy's weights, per step
+    temperature: float = 3.0  # alpha in w = exp(alpha A), A in steps
 
     def __post_init__(self):
         super().__post_init__()
@@ -287,6 +287,7 @@ def losses(
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
     """Compute the losses of distance, multiplier and policy.
 

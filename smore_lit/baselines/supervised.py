@@ -30,9 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.extraction import act, weighted_likelihood_loss
 from smore_lit.learning.networks import GaussianPolicy
-from smore_lit.learning.objectives import weighted_likelihood_loss
-from smore_lit.learning.smore import act
 from smore_lit.learning.trajectories import Batch
 
 
@@ -113,6 +112,7 @@ def clone_losses(
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
     """Compute the loss of the policy on the batch that is copied.
 

@@ -11,12 +11,10 @@ __all__ = [
     "PlainConfig",
     "step_discount",
     "clip_backup",
-    "regression_loss",
     "value_policy",
     "judge",
     "percentile",
     "best_weights",
-    "Clock",
     "best_percent",
     "losses",
     "init_weighted",
@@ -37,16 +35,18 @@ from torch import Tensor, nn
 from smore_lit.baselines.in_sample import sparse_reward
 from smore_lit.baselines.supervised import fit_of
 from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
-from smore_lit.learning.networks import Critic, GaussianPolicy
-from smore_lit.learning.objectives import (
+from smore_lit.learning.extraction import (
+    act,
     advantage_weights,
-    check_flat,
-    check_number,
-    check_score,
-    mean_sum,
+    effective_share,
     weighted_likelihood_loss,
 )
-from smore_lit.learning.smore import act, effective_share
+from smore_lit.learning.networks import Critic, GaussianPolicy
+from smore_lit.learning.objectives import (
+    check_flat,
+    check_number,
+    regression_loss,
+)
 from smore_lit.learning.trajectories import Batch
 
 
@@ -146,26 +146,6 @@ def clip_backup(
     return backup.clamp(-1.0 / (1.0 - gamma), high)
 
 
-def regression_loss(score: Tensor, target: Tensor) -> Tensor:
-    """Compute the mean square of target - Q.
-
-    Args:
-        score: Q on transitions of the data, (N, K, B).
-        target: y of the same transitions, (N, B), detached.
-
-    Returns:
-        Shape (N,): mean over the batch, summed over critics.
-
-    Raises:
-        ValueError: if a shape does not fit.
-
-    Source: critic loss of Yang et al. (2022).
-    """
-    check_score("score", score)
-    check_flat("target", target, score)
-    return mean_sum((target.unsqueeze(1) - score).square())
-
-
 # book/baselines/weighted.md, section "The advantage: a critic of the policy"
 @torch.no_grad()
 def value_policy(
@@ -254,22 +234,9 @@ def best_weights(
     return torch.ones_like(advantage).masked_fill(below, floor)
 
 
-# book/baselines/weighted.md, section "A clock made of a parameter"
-class Clock(nn.Module):
-    """Count updates in units of the learning rate, one count per seed."""
-
-    def __init__(self, seeds: int):
-        super().__init__()
-        self.reading = nn.Parameter(torch.zeros(seeds, 1))
-
-    def forward(self) -> Tensor:
-        """Return the readings, (N,)."""
-        return self.reading.squeeze(1)
-
-
-def best_percent(config: WeightedConfig, reading: Tensor) -> Tensor:
-    """Return the percentile at the readings of a clock, (N,), in percent."""
-    updates = reading.detach() / config.learning_rate
+# book/baselines/weighted.md, section "A percentile that rises"
+def best_percent(config: WeightedConfig, updates: Tensor) -> Tensor:
+    """Return the percentile after so many updates, in percent."""
     return (config.rise * updates).clamp(max=config.top)
 
 
@@ -280,8 +247,9 @@ def losses(
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
-    """Compute the losses of critic, policy and clock, and what to watch.
+    """Compute the losses of critic and policy, and what to watch.
 
     The goal transitions q are not used; asked goals are for the critic.
 
@@ -294,12 +262,11 @@ def losses(
     total, info = {"loss_score": regression_loss(score, target)}, {}
     later = rho.steps > 0
     if config.best:
-        reading = networks["clock"]()
-        percent = best_percent(config, reading)
+        percent = best_percent(config, updates).expand(len(advantage))
         weights = weights * best_weights(
             advantage, later, percent, config.floor
         )
-        total["loss_clock"], info["percent"] = -reading, percent
+        info["percent"] = percent
     fit, error = fit_of(networks["policy"], rho, "square")
     size = later.shape[1]
     number = later.sum(dim=1, keepdim=True).clamp(min=1)
@@ -320,15 +287,11 @@ def losses(
 def init_weighted(
     config: WeightedConfig, sizes: Sizes, seeds: int
 ) -> nn.ModuleDict:
-    """Build one critic, the policy and, if it is needed, the clock."""
+    """Build one critic and the policy."""
     state, hidden = sizes.observation + sizes.goal, config.hidden
-    networks = {
-        "score": Critic(seeds, 1, state + sizes.action, hidden),
-        "policy": GaussianPolicy(seeds, state, sizes.action, hidden),
-    }
-    if config.best:
-        networks["clock"] = Clock(seeds)
-    return nn.ModuleDict(networks)
+    score = Critic(seeds, 1, state + sizes.action, hidden)
+    policy = GaussianPolicy(seeds, state, sizes.action, hidden)
+    return nn.ModuleDict({"score": score, "policy": policy})
 
 
 # book/baselines/weighted.md, section "All losses"

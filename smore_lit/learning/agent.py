@@ -21,6 +21,7 @@ __all__ = [
     "bind",
     "update",
     "differentiate",
+    "check_names",
     "cosine",
     "AGENT_PACKAGES",
     "list_agents",
@@ -204,8 +205,10 @@ class Agent:
         cosine: names of the networks whose learning rate falls to 0 along
             half a cosine, if the configuration says so; all others keep
             theirs.
-        losses: (config, networks, targets, rho, q) -> losses (N,) to be
-            minimised, by name, and measurements (N,), by name.
+        losses: (config, networks, targets, rho, q, updates) -> losses (N,)
+            to be minimised and measurements (N,), each by name; the loss
+            of a network is called "loss_" and the network's name. `updates`
+            is how many were taken so far, int64 of shape ().
         act: (networks, observations, goals) -> actions (N, B, A).
         presets: by name, settings that differ from the defaults, as far
             as the configuration knows them: "paper" for what a paper
@@ -217,7 +220,9 @@ class Agent:
     init: Callable[[Any, Sizes, int], nn.ModuleDict]
     targets: tuple[str, ...]
     cosine: tuple[str, ...]
-    losses: Callable[[Any, nn.ModuleDict, nn.ModuleDict, Batch, Batch], Losses]
+    losses: Callable[
+        [Any, nn.ModuleDict, nn.ModuleDict, Batch, Batch, Tensor], Losses
+    ]
     act: Callable[[nn.ModuleDict, Tensor, Tensor], Tensor]
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -351,9 +356,14 @@ def differentiate(
 
     Returns:
         Losses and measurements by name, each (N,), detached.
+
+    Raises:
+        ValueError: a loss that is not called after a network.
     """
     networks, targets = state.networks, state.targets
-    losses, info = agent.losses(config, networks, targets, rho, q)
+    updates = torch.full((), state.updates, device=rho.goals.device)
+    losses, info = agent.losses(config, networks, targets, rho, q, updates)
+    check_names(agent, losses, state.vectors)
     total = torch.stack(list(losses.values())).sum()
     parts = {name: [*networks[name].parameters()] for name in state.vectors}
     gradients = iter(
@@ -369,6 +379,19 @@ def differentiate(
         size = sum(piece.numel() for piece in pieces)
         torch.cat(pieces, out=state.vectors[name].grad[:size])
     return {name: x.detach() for name, x in {**losses, **info}.items()}
+
+
+def check_names(
+    agent: Agent, losses: Mapping[str, Tensor], networks: Mapping[str, Any]
+) -> None:
+    """Raise ValueError if a loss is not called loss_<network>."""
+    for name in losses:
+        if name not in {f"loss_{network}" for network in networks}:
+            known = ", ".join(networks)
+            raise ValueError(
+                f"{agent.name} has a loss {name!r} for no network: call it"
+                f" loss_<network>; networks: {known}"
+            )
 
 
 # book/learning/agent.md, section "Slow copies and falling rates"

@@ -10,6 +10,7 @@ __all__ = [
     "check_flat",
     "check_number",
     "mean_sum",
+    "regression_loss",
     "in_sample_score_loss",
     "mixture_score_loss",
     "implicit_reward",
@@ -19,8 +20,6 @@ __all__ = [
     "released_stable_score_loss",
     "stable_minimiser",
     "expectile_loss",
-    "advantage_weights",
-    "weighted_likelihood_loss",
 ]
 
 
@@ -73,9 +72,22 @@ def mean_sum(score: Tensor) -> Tensor:
     return score.mean(dim=-1).sum(dim=-1)
 
 
-def _bellman(score: Tensor, value_next: Tensor, gamma: float) -> Tensor:
-    r"""Return $\sum_k$ mean $(\gamma M(s', g) - S_k)^2$, (N,)."""
-    return mean_sum((gamma * value_next.unsqueeze(1) - score).square())
+def regression_loss(score: Tensor, target: Tensor) -> Tensor:
+    r"""Compute $\sum_k$ mean $(y - S_k)^2$.
+
+    Args:
+        score: S on transitions, (N, K, B).
+        target: y of the same transitions, (N, B), detached.
+
+    Returns:
+        Shape (N,): mean over the batch, summed over critics.
+
+    Raises:
+        ValueError: if a shape does not fit.
+    """
+    check_score("score", score)
+    check_flat("target", target, score)
+    return mean_sum((target.unsqueeze(1) - score).square())
 
 
 # book/learning/objectives.md, section "The loss as printed"
@@ -115,8 +127,8 @@ def in_sample_score_loss(
     check_number("beta", beta, 0.0, 1.0)
     check_number("gamma", gamma, 0.0, 1.0)
     check_number("coefficient", coefficient, 0.0, math.inf)
-    square_q = _bellman(score_q, value_next_q, gamma)
-    square_rho = _bellman(score_rho, value_next_rho, gamma)
+    square_q = regression_loss(score_q, gamma * value_next_q)
+    square_rho = regression_loss(score_rho, gamma * value_next_rho)
     square = beta * square_q + (1.0 - beta) * square_rho
     return coefficient * square - beta * mean_sum(score_q)
 
@@ -233,7 +245,7 @@ def released_score_loss(
     check_score("score_rho", score_rho, score_q)
     check_flat("value_next_rho", value_next_rho, score_rho)
     check_number("gamma", gamma, 0.0, 1.0)
-    square = _bellman(score_rho, value_next_rho, gamma)
+    square = regression_loss(score_rho, gamma * value_next_rho)
     push = WEIGHT_DECAY * mean_sum(score_rho)
     return push - mean_sum(score_q) + 0.5 * square
 
@@ -320,54 +332,3 @@ def expectile_loss(diff: Tensor, tau: float) -> Tensor:
         raise ValueError(f"tau must lie strictly in (0, 1), got {tau!r}")
     weight = (tau - (diff < 0).to(diff.dtype)).abs()
     return (weight * diff.square()).mean(dim=-1)
-
-
-# book/learning/objectives.md, section "An expectile tends to the best action in the data"
-def advantage_weights(
-    advantage: Tensor, temperature: float, clip: float = 100.0
-) -> Tensor:
-    r"""Return $\min(e^{\alpha A}, \text{clip})$ without overflow.
-
-    Args:
-        advantage: A = S - M, (N, B), detached.
-        temperature: alpha, 0 for behaviour cloning, finite.
-        clip: largest weight, positive.
-
-    Returns:
-        Shape (N, B), in [0, clip].
-
-    Raises:
-        ValueError: if advantage is not (N, B) or a number does not fit.
-
-    Source: weights of Eq. 11 of Sikchi et al. (2024); the clip is the
-        released code's.
-    """
-    check_flat("advantage", advantage)
-    if not (0.0 <= temperature < math.inf and 0.0 < clip < math.inf):
-        raise ValueError(
-            "temperature must be finite and not negative, clip finite and"
-            f" positive, got {temperature!r} and {clip!r}"
-        )
-    exponent = (temperature * advantage).clamp(max=math.log(clip))
-    return exponent.exp().clamp(max=clip)
-
-
-# book/learning/objectives.md, section "An expectile tends to the best action in the data"
-def weighted_likelihood_loss(log_prob: Tensor, weights: Tensor) -> Tensor:
-    r"""Return $-\text{mean}(w \log\pi)$ over the batch.
-
-    Args:
-        log_prob: log pi(a | s, g) of actions in the data, (N, B).
-        weights: one weight per sample, (N, B), detached.
-
-    Returns:
-        Shape (N,).
-
-    Raises:
-        ValueError: if the shapes are not one and the same (N, B).
-
-    Source: Eq. 11 of Sikchi et al. (2024), sign corrected.
-    """
-    check_flat("log_prob", log_prob)
-    check_flat("weights", weights, log_prob)
-    return -(weights * log_prob).mean(dim=-1)

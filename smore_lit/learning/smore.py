@@ -8,18 +8,25 @@ __all__ = [
     "OBJECTIVES",
     "SmoreConfig",
     "check_combination",
-    "init_twins",
     "set_level",
     "init_networks",
-    "act",
     "starting_level",
+    "losses",
     "score_loss",
+    "value_loss",
+    "policy_loss",
+    "DATA",
+    "MIXTURE",
+    "POLICY",
+    "SHAPE",
+    "CHI2",
+    "GENERAL",
+    "SCORE_LOSSES",
+    "read_mixture",
+    "numbers_of",
     "shape_of",
     "policy_scores",
-    "read_scores",
-    "copy_actions",
-    "effective_share",
-    "losses",
+    "differences",
     "watch_ratios",
     "action_free_losses",
     "action_free_score_loss",
@@ -46,21 +53,29 @@ from smore_lit.learning.agent import (
     Sizes,
 )
 from smore_lit.learning.divergence_losses import (
+    TRAINABLE,
     action_free_loss,
     best_ratio,
     find_trainable,
     in_sample_divergence_loss,
     mixture_divergence_loss,
 )
-from smore_lit.learning.networks import Critic, GaussianPolicy, Value
-from smore_lit.learning.objectives import (
+from smore_lit.learning.extraction import (
+    act,
     advantage_weights,
+    copy_actions,
+    effective_share,
+    init_twins,
+    read_scores,
+    weighted_likelihood_loss,
+)
+from smore_lit.learning.networks import GaussianPolicy, Value
+from smore_lit.learning.objectives import (
     expectile_loss,
     in_sample_score_loss,
     mixture_score_loss,
     released_score_loss,
     released_stable_score_loss,
-    weighted_likelihood_loss,
 )
 from smore_lit.learning.trajectories import Batch
 
@@ -81,7 +96,7 @@ class SmoreConfig(AgentConfig):
     beta: float = 0.5  # share of q in the mixture
     coefficient: float = 0.5  # c, weight of the Bellman term
     expectile: float = 0.8  # tau, lean of M toward the best action
-    temperature: float = 1.5  # alpha, sharpness of the policy's weights
+    temperature: float = 1.5  # alpha in w = exp(alpha A): multiplies A
     weight_clip: float = 100.0  # largest weight of one action
     divergence: str = "chi2"  # what S matches by; kl, hellinger or js
     action_free: bool = False  # S of states and goals alone
@@ -133,20 +148,6 @@ def check_combination(config: SmoreConfig) -> None:
 
 
 # book/learning/smore.md, section "Networks"
-def init_twins(
-    config: AgentConfig, sizes: Sizes, seeds: int
-) -> nn.ModuleDict:
-    """Build twin critics, a value and a policy."""
-    state, hidden = sizes.observation + sizes.goal, config.hidden
-    return nn.ModuleDict(
-        {
-            "score": Critic(seeds, 2, state + sizes.action, hidden),
-            "value": Value(seeds, state, hidden),
-            "policy": GaussianPolicy(seeds, state, sizes.action, hidden),
-        }
-    )
-
-
 def set_level(networks: nn.ModuleDict, level: float) -> None:
     """Let "score" and "value" set out from `level`."""
     for name in ("score", "value"):
@@ -168,13 +169,6 @@ def init_networks(
     return nn.ModuleDict({"score": score, "policy": policy})
 
 
-def act(
-    networks: nn.ModuleDict, observations: Tensor, goals: Tensor
-) -> Tensor:
-    """Return mean actions (N, B, A) at observations and goals (N, B, ·)."""
-    return networks["policy"](observations, goals)
-
-
 # book/learning/smore.md, section "Where the score starts"
 def starting_level(config: SmoreConfig) -> float:
     """Return the level from which S and M set out.
@@ -189,105 +183,14 @@ def starting_level(config: SmoreConfig) -> float:
     return 0.0
 
 
-# book/learning/smore.md, section "The loss of the score"
-def score_loss(
-    config: SmoreConfig, networks: nn.ModuleDict, rho: Batch, q: Batch
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Compute the configured objective of S on one batch of rho and one of q.
-
-    Returns:
-        The loss (N,), the scores of rho and of q, each (N, 2, B), and
-        M(s', g) after rho, then q, (N, 2B).
-    """
-    size = rho.goals.shape[1]
-    pairs = zip(rho, q, strict=True)
-    both = Batch(*(torch.cat(pair, dim=1) for pair in pairs))
-    score = networks["score"](both.observations, both.actions, both.goals)
-    score_rho, score_q = score.split(size, dim=-1)
-    with torch.no_grad():
-        value_next = networks["value"](both.next_observations, both.goals)
-    next_rho, next_q = value_next.split(size, dim=-1)
-    gamma = config.gamma
-    mixture = score_q, score_rho, next_q, next_rho
-    data = score_q, score_rho, next_rho
-    mixed = dict(beta=config.beta, coefficient=config.coefficient)
-    policy = ()
-    if config.objective == "paper":
-        policy = policy_scores(networks, rho, q)
-    if config.objective == "released":
-        loss = released_score_loss(*data, gamma=gamma)
-    elif config.objective == "released-stable":
-        loss = released_stable_score_loss(*data, gamma=gamma)
-    elif config.divergence == "chi2":
-        pick = mixture_score_loss if policy else in_sample_score_loss
-        loss = pick(*mixture, *policy, gamma=gamma, **mixed)
-    else:
-        pick = in_sample_divergence_loss
-        pick = mixture_divergence_loss if policy else pick
-        mixed |= shape_of(config)
-        loss = pick(*mixture, *policy, gamma=gamma, **mixed)
-    return loss, score_rho, score_q, value_next
-
-
-# book/learning/smore.md, section "The loss of the score"
-def shape_of(config: SmoreConfig) -> dict:
-    """Return the divergence of the configuration as the losses want it."""
-    divergence = find_trainable(config.divergence)
-    return dict(divergence=divergence, cap=config.ratio_cap)
-
-
-def policy_scores(
-    networks: nn.ModuleDict, rho: Batch, q: Batch
-) -> tuple[Tensor, Tensor]:
-    """Score the policy's actions, at s of rho and at s' of q, (N, 2, B)."""
-    states = torch.cat((rho.observations, q.next_observations), dim=1)
-    goals = torch.cat((rho.goals, q.goals), dim=1)
-    with torch.no_grad():
-        actions = networks["policy"](states, goals)
-    score = networks["score"](states, actions, goals)
-    return score.tensor_split(2, dim=-1)
-
-
-# book/learning/smore.md, section "All three losses"
-def read_scores(
-    networks: nn.ModuleDict, targets: nn.ModuleDict, rho: Batch
-) -> tuple[Tensor, Tensor]:
-    """Return the smaller slow score, detached, and the value, (N, B) each."""
-    with torch.no_grad():
-        target = targets["score"](rho.observations, rho.actions, rho.goals)
-        target = target.amin(dim=1)  # smaller of the two critics  (N, B)
-    return target, networks["value"](rho.observations, rho.goals)
-
-
-def copy_actions(
-    networks: nn.ModuleDict, rho: Batch, weights: Tensor
-) -> Losses:
-    """Compute the policy's loss under weights (N, B), and their spread."""
-    policy = networks["policy"]
-    means = policy(rho.observations, rho.goals)
-    log_prob = policy.log_prob(means, rho.actions)
-    info = {
-        "weight_mean": weights.mean(dim=1),
-        "effective_share": effective_share(weights),
-    }
-    return {"loss_policy": weighted_likelihood_loss(log_prob, weights)}, info
-
-
-def effective_share(weights: Tensor) -> Tensor:
-    """Return which share (N,) of the samples carries the weights (N, B)."""
-    largest = weights.amax(dim=1, keepdim=True).clamp(min=1e-30)
-    share = weights / largest  # squares of small weights would vanish
-    square = share.square().sum(dim=1).clamp(min=1e-30)
-    return share.sum(dim=1).square() / (square * weights.shape[1])
-
-
-# book/learning/smore.md, section "All three losses"
+# book/learning/smore.md, section "Three losses"
 def losses(
     config: SmoreConfig,
     networks: nn.ModuleDict,
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
     """Compute the losses of S, M and the policy, and what to watch of them.
 
@@ -297,29 +200,143 @@ def losses(
         return action_free_losses(config, networks, targets, rho, q)
     target, value = read_scores(networks, targets, rho)
     advantage = (target - value).detach()
-    weights = advantage_weights(
-        advantage, config.temperature, config.weight_clip
-    )
-    copying, spread = copy_actions(networks, rho, weights)
-    loss_score, *scores, value_next = score_loss(config, networks, rho, q)
-    score_rho, score_q = scores
+    loss_score, watched = score_loss(config, networks, rho, q)
+    loss_policy, copied = policy_loss(config, networks, rho, advantage)
     total = {
         "loss_score": loss_score,
-        "loss_value": expectile_loss(target - value, config.expectile),
+        "loss_value": value_loss(config, target, value),
+        "loss_policy": loss_policy,
     }
+    spread = {"advantage_std": advantage.std(dim=1, correction=0)}
+    return total, watched | spread | copied
+
+
+# book/learning/smore.md, section "Three losses"
+def score_loss(
+    config: SmoreConfig, networks: nn.ModuleDict, rho: Batch, q: Batch
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute the configured loss of S (N,), and what to watch of it.
+
+    Source: the chapters on objectives and on divergences.
+    """
+    terms = read_mixture(networks, rho, q)
     info = {
-        "score_q": score_q.mean(dim=(1, 2)),
-        "score_rho": score_rho.mean(dim=(1, 2)),
-        "advantage_std": advantage.std(dim=1, correction=0),
+        "score_q": terms["score_q"].mean(dim=(1, 2)),
+        "score_rho": terms["score_rho"].mean(dim=(1, 2)),
     }
-    total, info = total | copying, info | spread
     if config.divergence != "chi2":
-        y = config.gamma * value_next[:, None] - torch.cat(scores, dim=-1)
-        info |= watch_ratios(config, y)
-    return total, info
+        info |= watch_ratios(config, differences(config.gamma, **terms))
+    loss, reads = SCORE_LOSSES[config.objective, config.divergence]
+    known = terms | numbers_of(config)
+    if "score_start" in reads:
+        known |= policy_scores(networks, rho, q)
+    return loss(**{name: known[name] for name in reads}), info
 
 
-# book/learning/smore.md, section "All three losses"
+# book/learning/smore.md, section "Three losses"
+def value_loss(config: SmoreConfig, target: Tensor, value: Tensor) -> Tensor:
+    """Compute the loss (N,) of M from slow scores and M, (N, B) each.
+
+    Source: Eq. 9 of Sikchi et al. (2024), deviation 3.
+    """
+    return expectile_loss(target - value, config.expectile)
+
+
+def policy_loss(
+    config: SmoreConfig, networks: nn.ModuleDict, rho: Batch, advantage: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute the loss (N,) of the policy from advantages (N, B), detached.
+
+    Source: Eq. 11 of Sikchi et al. (2024), deviation 3.
+    """
+    alpha, clip = config.temperature, config.weight_clip
+    weights = advantage_weights(advantage, alpha, clip)
+    copying, spread = copy_actions(networks, rho, weights)
+    return copying["loss_policy"], spread
+
+
+# book/learning/smore.md, section "Which loss the score has"
+DATA = ("score_q", "score_rho", "value_next_rho", "gamma")
+MIXTURE = (*DATA, "value_next_q", "beta", "coefficient")
+POLICY = (*MIXTURE, "score_start", "score_next")
+SHAPE = ("divergence", "cap")
+CHI2 = {
+    ("in-sample", "chi2"): (in_sample_score_loss, MIXTURE),
+    ("paper", "chi2"): (mixture_score_loss, POLICY),
+    ("released", "chi2"): (released_score_loss, DATA),
+    ("released-stable", "chi2"): (released_stable_score_loss, DATA),
+}
+GENERAL = {
+    "in-sample": (in_sample_divergence_loss, MIXTURE + SHAPE),
+    "paper": (mixture_divergence_loss, POLICY + SHAPE),
+}
+SCORE_LOSSES = {
+    (objective, divergence): loss
+    for objective, loss in GENERAL.items()
+    for divergence in TRAINABLE
+} | CHI2
+
+
+# book/learning/smore.md, section "Which loss the score has"
+def read_mixture(
+    networks: nn.ModuleDict, rho: Batch, q: Batch
+) -> dict[str, Tensor]:
+    """Return S (N, 2, B) and M(s', g) (N, B), detached, on rho and on q."""
+    pairs = zip(rho, q, strict=True)
+    both = Batch(*(torch.cat(pair, dim=1) for pair in pairs))
+    score = networks["score"](both.observations, both.actions, both.goals)
+    with torch.no_grad():
+        value_next = networks["value"](both.next_observations, both.goals)
+    score_rho, score_q = score.tensor_split(2, dim=-1)
+    next_rho, next_q = value_next.tensor_split(2, dim=-1)
+    return {
+        "score_q": score_q,
+        "score_rho": score_rho,
+        "value_next_q": next_q,
+        "value_next_rho": next_rho,
+    }
+
+
+# book/learning/smore.md, section "Which loss the score has"
+def numbers_of(config: SmoreConfig) -> dict:
+    """Return the numbers and the divergence that a loss of S may read."""
+    mixed = dict(beta=config.beta, coefficient=config.coefficient)
+    return dict(gamma=config.gamma, **mixed, **shape_of(config))
+
+
+def shape_of(config: SmoreConfig) -> dict:
+    """Return the divergence of the configuration as the losses want it."""
+    divergence = find_trainable(config.divergence)
+    return dict(divergence=divergence, cap=config.ratio_cap)
+
+
+def policy_scores(
+    networks: nn.ModuleDict, rho: Batch, q: Batch
+) -> dict[str, Tensor]:
+    """Score the policy's actions, at s of rho and at s' of q, (N, 2, B)."""
+    states = torch.cat((rho.observations, q.next_observations), dim=1)
+    goals = torch.cat((rho.goals, q.goals), dim=1)
+    with torch.no_grad():
+        actions = networks["policy"](states, goals)
+    score = networks["score"](states, actions, goals)
+    start, following = score.tensor_split(2, dim=-1)
+    return {"score_start": start, "score_next": following}
+
+
+# book/learning/smore.md, section "Which loss the score has"
+def differences(
+    gamma: float,
+    score_q: Tensor,
+    score_rho: Tensor,
+    value_next_q: Tensor,
+    value_next_rho: Tensor,
+) -> Tensor:
+    r"""Return $\gamma M(s', g) - S$, first of rho, then of q, (N, K, 2B)."""
+    score = torch.cat((score_rho, score_q), dim=-1)
+    value_next = torch.cat((value_next_rho, value_next_q), dim=-1)
+    return gamma * value_next[:, None] - score
+
+
 def watch_ratios(config: SmoreConfig, y: Tensor) -> dict[str, Tensor]:
     """Measure the density ratios at y (N, K, 2B), first rho, then q."""
     shape = shape_of(config)

@@ -1,4 +1,4 @@
-# Generated from book/baselines/ablations.md by make sync. Edit the chapter, not this file.
+# Generated from book/learning/ablations.md by make sync. Edit the chapter, not this file.
 """Take SMORe apart.
 
 One part out at a time: what its fixed point loses, what only its training can
@@ -27,15 +27,21 @@ __all__ = [
 ]
 
 
-# book/baselines/ablations.md, section "Take SMORe apart"
+# book/learning/ablations.md, section "Take SMORe apart"
+import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from smore_lit.baselines.in_sample import IqlConfig, backup_loss
-from smore_lit.learning.agent import Losses, Sizes
+from smore_lit.learning.agent import AgentConfig, Losses, Sizes
+from smore_lit.learning.extraction import (
+    advantage_weights,
+    copy_actions,
+    init_twins,
+    read_scores,
+)
 from smore_lit.learning.networks import Critic, hold
 from smore_lit.learning.objectives import (
     check_flat,
@@ -43,21 +49,19 @@ from smore_lit.learning.objectives import (
     check_score,
     expectile_loss,
     mean_sum,
+    regression_loss,
 )
 from smore_lit.learning.smore import (
     SMORE,
     SmoreConfig,
-    copy_actions,
     init_networks,
-    init_twins,
-    read_scores,
-    score_loss,
+    read_mixture,
     set_level,
 )
 from smore_lit.learning.trajectories import Batch
 
 
-# book/baselines/ablations.md, section "Without copying, without leaning"
+# book/learning/ablations.md, section "Without copying, without leaning"
 def ascent_loss(score: Tensor) -> Tensor:
     r"""Compute $-\min_k S_k(s, \pi(s, g), g)$, mean over the batch.
 
@@ -76,7 +80,7 @@ def ascent_loss(score: Tensor) -> Tensor:
     return -score.amin(dim=1).mean(dim=-1)
 
 
-# book/baselines/ablations.md, section "Without copying, without leaning"
+# book/learning/ablations.md, section "Without copying, without leaning"
 def climb_score(networks: nn.ModuleDict, rho: Batch) -> Tensor:
     """Compute the loss (N,) of a policy that climbs a score held still."""
     actions = networks["policy"](rho.observations, rho.goals)
@@ -95,7 +99,7 @@ def follow_policy(
     return expectile_loss(score.amin(dim=1) - value, 0.5)
 
 
-# book/baselines/ablations.md, section "Without the pull"
+# book/learning/ablations.md, section "Without the pull"
 def mixture_backup_loss(
     scores: tuple[Tensor, Tensor],
     rewards: tuple[Tensor, Tensor],
@@ -125,12 +129,18 @@ def mixture_backup_loss(
     """
     check_number("beta", beta, 0.0, 1.0)
     check_number("coefficient", coefficient, 0.0, float("inf"))
-    given = zip(scores, rewards, values_next, strict=True)
-    on_q, on_rho = (backup_loss(*part, gamma=gamma) for part in given)
+    check_number("gamma", gamma, 0.0, 1.0)
+    squares = []
+    for score, reward, after in zip(scores, rewards, values_next, strict=True):
+        check_score("score", score)
+        check_flat("reward", reward, score)
+        check_flat("value_next", after, score)
+        squares.append(regression_loss(score, reward + gamma * after))
+    on_q, on_rho = squares
     return coefficient * (beta * on_q + (1.0 - beta) * on_rho)
 
 
-# book/baselines/ablations.md, section "A discriminator of its own"
+# book/learning/ablations.md, section "A discriminator of its own"
 def discriminator_loss(logit_q: Tensor, logit_rho: Tensor) -> Tensor:
     r"""Compute the cross-entropy of telling q from rho, half of each.
 
@@ -152,7 +162,7 @@ def discriminator_loss(logit_q: Tensor, logit_rho: Tensor) -> Tensor:
     return 0.5 * (mean_sum(missed) + mean_sum(mistaken))
 
 
-# book/baselines/ablations.md, section "A discriminator of its own"
+# book/learning/ablations.md, section "A discriminator of its own"
 def classifier_reward(
     logit: Tensor, reward: str = "probability", coefficient: float = 0.5
 ) -> Tensor:
@@ -178,18 +188,21 @@ def classifier_reward(
     return torch.sigmoid(logit) / (2.0 * coefficient)
 
 
-# book/baselines/ablations.md, section "Its networks"
+# book/learning/ablations.md, section "Its networks"
 REWARDS = ("probability", "logit")
 
 
 @dataclass(frozen=True)
-class DiscriminatorConfig(IqlConfig):
+class DiscriminatorConfig(AgentConfig):
     """Hold the hyperparameters of SMORe in two parts, SMORe's own values.
 
     Raises:
         ValueError: an unknown reward, or a number out of its range.
     """
 
+    weight_clip: float = 100.0  # largest weight of one action
+    expectile: float = 0.8  # tau, lean of M toward the best action
+    temperature: float = 1.5  # alpha in w = exp(alpha A): multiplies A
     reward: str = "probability"  # of coming from q; or logit, its log-odds
     coefficient: float = 0.5  # c: a sure goal transition is paid 1 / (2 c)
     centred: bool = True  # S and M set out from the mean of their reward
@@ -200,9 +213,16 @@ class DiscriminatorConfig(IqlConfig):
             raise ValueError(
                 f"unknown reward {self.reward!r}; known: {', '.join(REWARDS)}"
             )
+        for name in ("weight_clip", "expectile", "temperature", "coefficient"):
+            high = 1.0 if name == "expectile" else math.inf
+            value = getattr(self, name)
+            if not 0.0 < value < high:
+                raise ValueError(
+                    f"{name} must lie in (0, {high:g}), got {value}"
+                )
 
 
-# book/baselines/ablations.md, section "Its networks"
+# book/learning/ablations.md, section "Its networks"
 def init_classified(
     config: DiscriminatorConfig, sizes: Sizes, seeds: int
 ) -> nn.ModuleDict:
@@ -215,13 +235,14 @@ def init_classified(
     return networks
 
 
-# book/baselines/ablations.md, section "Its networks"
+# book/learning/ablations.md, section "Its networks"
 def classified_losses(
     config: DiscriminatorConfig,
     networks: nn.ModuleDict,
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
     """Compute the losses of discriminator, S, M and the policy.
 
@@ -230,7 +251,9 @@ def classified_losses(
     """
     target, value = read_scores(networks, targets, rho)
     advantage = (target - value).detach()
-    copying, spread = copy_actions(networks, rho, config.weigh(advantage))
+    alpha, clip = config.temperature, config.weight_clip
+    weights = advantage_weights(advantage, alpha, clip)
+    copying, spread = copy_actions(networks, rho, weights)
     both = Batch(*(torch.cat(x, dim=1) for x in zip(rho, q, strict=True)))
     given = both.observations, both.actions, both.goals
     logit = networks["discriminator"](*given)
@@ -239,12 +262,12 @@ def classified_losses(
     reward = classifier_reward(reward, config.reward, config.coefficient)
     with torch.no_grad():
         following = networks["value"](both.next_observations, both.goals)
-    backup = networks["score"](*given), reward, following
-    square = backup_loss(*backup, gamma=config.gamma)
+    backup = reward + config.gamma * following
+    square = regression_loss(networks["score"](*given), backup)
     total = {
         "loss_discriminator": discriminator_loss(logit_q, logit_rho),
         "loss_score": config.coefficient * square,
-        "loss_value": config.value_loss(target, value),
+        "loss_value": expectile_loss(target - value, config.expectile),
     }
     info = {
         "probability_q": logit_q.sigmoid().mean(dim=(1, 2)),
@@ -255,7 +278,7 @@ def classified_losses(
     return total | copying, info | spread
 
 
-# book/baselines/ablations.md, section "Its networks"
+# book/learning/ablations.md, section "Its networks"
 DISCRIMINATOR = replace(
     SMORE,
     name="smore-discriminator",
@@ -266,7 +289,7 @@ DISCRIMINATOR = replace(
 )
 
 
-# book/baselines/ablations.md, section "SMORe with parts out"
+# book/learning/ablations.md, section "SMORe with parts out"
 EXTRACTIONS = ("awr", "ascent")
 MAXIMA = ("expectile", "policy")
 
@@ -301,15 +324,16 @@ class AblationConfig(SmoreConfig):
             )
 
 
-# book/baselines/ablations.md, section "SMORe with parts out"
+# book/learning/ablations.md, section "SMORe with parts out"
 def drop_contrast(
     config: AblationConfig, networks: nn.ModuleDict, rho: Batch, q: Batch
 ) -> Tensor:
     """Compute the loss (N,) of S with a reward of zero everywhere."""
-    _, score_rho, score_q, after = score_loss(config, networks, rho, q)
-    next_rho, next_q = after.tensor_split(2, dim=-1)
-    nothing = torch.zeros_like(next_q)
-    given = (score_q, score_rho), (nothing, nothing), (next_q, next_rho)
+    terms = read_mixture(networks, rho, q)
+    scores = terms["score_q"], terms["score_rho"]
+    after = terms["value_next_q"], terms["value_next_rho"]
+    nothing = torch.zeros_like(after[0])
+    given = scores, (nothing, nothing), after
     mixed = dict(beta=config.beta, coefficient=config.coefficient)
     return mixture_backup_loss(*given, gamma=config.gamma, **mixed)
 
@@ -320,12 +344,13 @@ def ablated_losses(
     targets: nn.ModuleDict,
     rho: Batch,
     q: Batch,
+    updates: Tensor,
 ) -> Losses:
     """Compute SMORe's losses, with those replaced whose part is out.
 
     Source: Table 16 of Sikchi et al. (2024) for two of the three.
     """
-    total, info = SMORE.losses(config, networks, targets, rho, q)
+    total, info = SMORE.losses(config, networks, targets, rho, q, updates)
     if config.extraction == "ascent":
         total["loss_policy"] = climb_score(networks, rho)
     if config.maximum == "policy":
@@ -335,7 +360,7 @@ def ablated_losses(
     return total, info
 
 
-# book/baselines/ablations.md, section "SMORe with parts out"
+# book/learning/ablations.md, section "SMORe with parts out"
 def init_ablated(
     config: AblationConfig, sizes: Sizes, seeds: int
 ) -> nn.ModuleDict:
