@@ -33,7 +33,6 @@ from pathlib import Path
 import torch
 from training_speed import multiply
 
-from smore_lit.appendix.cli import write_rows
 from smore_lit.data.datasets import (
     load_dataset,
     make_dataset,
@@ -53,7 +52,7 @@ from smore_lit.running.checkpoints import (
     save_checkpoint,
 )
 from smore_lit.running.evaluation import METRICS, count_slots, evaluate
-from smore_lit.running.files import write_atomic
+from smore_lit.running.files import write_atomic, write_rows
 from smore_lit.running.rollouts import Rollouts
 from smore_lit.learning.training import (
     Plan,

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from smore_lit.appendix.cli import write_rows
-from smore_lit.running.files import results_folder
+from smore_lit.running.files import results_folder, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -291,7 +291,7 @@ def main() -> None:
         return
     import tempfile
 
-    from smore_lit.appendix.cli import write_rows
+    from smore_lit.running.files import write_rows
     from smore_lit.data.datasets import tiny_dataset
 
     with tempfile.TemporaryDirectory() as folder:

@@ -16,12 +16,11 @@ import sys
 import torch
 from gathering import ROOT, write_results
 
-from smore_lit.appendix.cli import write_rows
 from smore_lit.data.datasets import load_dataset
 from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.policies import Policy, load_policy
 from smore_lit.running.evaluation import METRICS, evaluate
-from smore_lit.running.files import read_table
+from smore_lit.running.files import read_table, write_rows
 from smore_lit.learning.extraction import (
     advantage_weights,
     copy_actions,

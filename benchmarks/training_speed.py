@@ -19,7 +19,7 @@ import time
 
 import torch
 
-from smore_lit.appendix.cli import write_rows
+from smore_lit.running.files import write_rows
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.agent import find_agent, make_config
 from smore_lit.learning.training import Plan, count_flops, start_run

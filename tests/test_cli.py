@@ -18,12 +18,12 @@ import numpy as np
 import pytest
 
 import smore_lit
-from smore_lit.appendix import cli
+from smore_lit.appendix import answers, cli, doctor
 
 ASSETS = Path(smore_lit.__file__).parent / "assets"
 SMALL = (
     "--size tiny --seeds 2 --eval-episodes 2 --workers 0"
-    " --set hidden=8,8 --set batch_size=8"
+    " --hidden 8 8 --batch-size 8"
 ).split()
 CLI = [sys.executable, "-m", "smore_lit.appendix.cli"]
 
@@ -142,7 +142,7 @@ def test_finished_run_is_not_trained_again(capfd, run):
 
 def test_train_names_its_folder(capfd):
     words = ["train", "FetchReach", *SMALL, "--seeds", "1", "--updates", "1"]
-    found = answer(capfd, *words, "--set", "gamma=0.9")
+    found = answer(capfd, *words, "--gamma", "0.9")
     assert re.fullmatch(
         "runs/FetchReach-smore-[0-9a-f]{12}", found["directory"]
     )
@@ -185,13 +185,13 @@ def test_doctor(capfd):
     assert found["smore_lit"] == smore_lit.__version__
     assert found["packages"]["mujoco"]
     assert set(found["failing"]) <= {"renderer"}
-    assert "torch" in cli.describe_health(found)
+    assert "torch" in doctor.describe_health(found)
 
 
 def test_doctor_sees_what_is_missing(monkeypatch, capfd):
-    monkeypatch.setattr(cli, "PARTS", {"no-such-package": "plot"})
+    monkeypatch.setattr(doctor, "PARTS", {"no-such-package": "plot"})
     Path("file").write_text("")
-    monkeypatch.setattr(cli, "TRIALS", dict.fromkeys(cli.TRIALS, ""))
+    monkeypatch.setattr(doctor, "TRIALS", dict.fromkeys(doctor.TRIALS, ""))
     found = answer(capfd, "doctor", "--root", "file")
     text = "\n".join(found["missing"])
     assert 'no-such-package: pip install "smore_lit[plot]"' in text
@@ -199,8 +199,8 @@ def test_doctor_sees_what_is_missing(monkeypatch, capfd):
 
 
 def test_doctor_reads_a_root_as_a_shell_does(monkeypatch, capfd):
-    monkeypatch.setattr(cli, "PARTS", {})
-    monkeypatch.setattr(cli, "TRIALS", dict.fromkeys(cli.TRIALS, ""))
+    monkeypatch.setattr(doctor, "PARTS", {})
+    monkeypatch.setattr(doctor, "TRIALS", dict.fromkeys(doctor.TRIALS, ""))
     Path("home", "x").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(Path("home").absolute()))
     found = answer(capfd, "doctor", "--root", "~/x")
@@ -249,8 +249,163 @@ def test_help_is_quick_and_lists_everything():
     help_text = subprocess.run(
         words, capture_output=True, text=True, check=True
     ).stdout
-    for name in "tasks data train eval video doctor demo".split():
+    names = "tasks data algorithms train eval video verify doctor demo"
+    for name in [*names.split(), "completion"]:
         assert name in help_text
+
+
+def show_help(capfd, *words):
+    """Return the help of a command at 80 columns, spaces made one."""
+    capfd.readouterr()
+    assert call(*words, "--help") == 0
+    out, err = capfd.readouterr()
+    assert err == "" and max(map(len, out.splitlines())) <= 80
+    return " ".join(out.split())
+
+
+def test_every_field_is_an_option_with_type_default_and_help(
+    capfd, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = show_help(capfd, "train")
+    for line in (
+        "--checkpoint-every INT updates between checkpoints (default 500)",
+        "--learning-rate FLOAT Adam, all networks (default 0.001)",
+        "--hidden INT [INT ...] widths of hidden layers (default 256 256)",
+        "--cosine, --no-cosine the policy's learning rate falls to 0 as it"
+        " trains (default on)",
+        "--expectile FLOAT",
+    ):
+        assert line in text
+    text = show_help(capfd, "train", "--algo", "gofar")
+    assert "--kl-clip FLOAT" in text and "--objective" not in text
+    assert "--hindsight FLOAT only goals that were asked for" in text
+    text = show_help(capfd, "train", "--preset=paper")
+    assert "--learning-rate FLOAT Adam, all networks (default 0.0003)" in text
+    assert "--log-every INT" in show_help(capfd, "demo")
+
+
+def test_every_algorithm_has_an_option_for_every_field():
+    from smore_lit.appendix.options import flag, given
+    from smore_lit.learning.agent import list_agents
+    from smore_lit.learning.training import Plan
+
+    for name, agent in list_agents().items():
+        for preset in ("shared", *agent.presets):
+            words = f"train FetchReach --algo {name} --preset {preset}".split()
+            options = cli.build_parser().parse_args(words)
+            assert given(options, agent.config) == given(options, Plan) == {}
+            wanted = vars(agent.config())
+            for field, value in wanted.items():
+                if isinstance(value, bool):
+                    words += [flag(field if value else f"no_{field}")]
+                else:
+                    values = value if isinstance(value, tuple) else (value,)
+                    words += [flag(field), *map(str, values)]
+            options = cli.build_parser().parse_args(words)
+            found = given(options, agent.config)
+            assert found == wanted | {"hidden": list(wanted["hidden"])}
+
+
+def test_set_is_another_spelling_of_an_option():
+    from smore_lit.appendix.options import given
+    from smore_lit.learning.smore import SmoreConfig
+
+    for words, found in {
+        "--set gamma=0.9": {"gamma": 0.9},
+        "--set=hidden=8,4": {"hidden": [8, 4]},
+        "--set action_free=True --set batch_size=5e2": {
+            "action_free": True,
+            "batch_size": 500,
+        },
+        "--set centred=false --gamma .9": {"centred": False, "gamma": 0.9},
+        "--set gamma=0.8 --set gamma=0.9": {"gamma": 0.9},
+    }.items():
+        words = ["train", *words.split(), "FetchReach"]
+        options = cli.build_parser().parse_args(words)
+        assert given(options, SmoreConfig) == found
+        assert options.task == "FetchReach"
+
+
+def test_algorithms(capfd):
+    from smore_lit.learning.agent import find_agent, list_agents, make_config
+
+    found = answer(capfd, "algorithms")["algorithms"]
+    assert [row["name"] for row in found] == list(list_agents())
+    assert all(row["about"] and row["chapter"] for row in found)
+    assert found[0]["presets"] == ["shared", "paper", "released"]
+    found = answer(capfd, "algorithms", "gofar")
+    config = make_config(find_agent("gofar"), "released")
+    values = {
+        row["name"]: row["values"]["released"]
+        for row in found["hyperparameters"]
+    }
+    assert values == vars(config) | {"hidden": list(config.hidden)}
+    assert all(row["help"] for row in found["hyperparameters"])
+    assert call("algorithms", "gofar") == 0
+    assert "--kl-clip" in capfd.readouterr().out
+    assert call("algorithms") == 0
+    assert "behaviour cloning" in capfd.readouterr().out
+
+
+def complete(script, *words):
+    """Return what bash offers for the last word."""
+    quoted = " ".join(f"'{word}'" for word in words)
+    lines = (
+        script,
+        f"COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}",
+        "set -- $(complete -p smore-lit)",
+        'while [ "$1" != -F ]; do shift; done',
+        f"$2 smore-lit '{words[-1]}' '{words[-2]}'",
+        'echo "${COMPREPLY[@]}"',
+    )
+    result = subprocess.run(
+        ["bash", "-c", "\n".join(lines)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(result.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    command = [*CLI, "completion", "bash"]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+@pytest.mark.parametrize(
+    "words, offered",
+    [
+        ("smore-lit tr", "train"),
+        ("smore-lit data ", "make info import export"),
+        ("smore-lit data make Fetch", "FetchReach FetchPush"),
+        ("smore-lit train --task Fetch", "FetchReach FetchPush"),
+        ("smore-lit train --algo go", "gofar goal-bc"),
+        ("smore-lit train --preset ", "shared paper released"),
+        ("smore-lit train --le", "--learning-rate"),
+        ("smore-lit train --kl", "--kl-clip"),
+        ("smore-lit train --no-c", "--no-cosine --no-compile --no-centred"),
+        ("smore-lit algorithms wg", "wgcsl wgcsl-plain"),
+    ],
+)
+def test_bash_completes(script, words, offered):
+    found = complete(script, *words.split(" "))
+    assert found >= set(offered.split())
+    start = words.split(" ")[-1]
+    assert all(word.startswith(start) for word in found)
+
+
+@pytest.mark.parametrize("shell", cli.SHELLS)
+def test_completion_for_every_shell(shell, capfd):
+    found = answer(capfd, "completion", shell)
+    for word in ("train", "doctor", "FetchReach", "gofar", "learning-rate"):
+        assert word in found["script"]
+    if shutil.which(shell):
+        subprocess.run([shell, "-n"], input=found["script"].encode(), check=1)
 
 
 # mistakes in words
@@ -267,28 +422,50 @@ WRONG = {
     "train FetchReach --size tiny --algo smoer": "unknown algorithm",
     "train FetchReach --size tiny --set gama=1": "gama=1",
     "train FetchReach --size tiny --set gamma": "name=value",
-    "train FetchReach --size tiny --set gamma=high": "must be float",
-    "train FetchReach --size tiny --set batch_size=1.5": "must be int",
-    "train FetchReach --size tiny --set hidden=64,": "must be tuple",
-    "train FetchReach --size tiny --set gamma=1": "gamma must",
+    "train FetchReach --size tiny --set": "expected one argument",
+    "train FetchReach --size tiny --set gamma=high": "--gamma: must be a fin",
+    "train FetchReach --size tiny --set hidden=64,": "--hidden: must be a w",
+    "train FetchReach --size tiny --set cosine=maybe": "true or false",
     "train FetchReach --size tiny --set temperature=-1": "temperature must",
-    "train FetchReach --size tiny --set learning_rate=inf": "must be float",
-    "train FetchReach --size tiny --set objective=best": "objective",
+    "train FetchReach --size tiny --gama 1": "--gama 1 (see smore-lit train -",
+    "train FetchReach --size tiny --gamma": "expected one argument",
+    "train FetchReach --size tiny --gamma high": "must be a finite number",
+    "train FetchReach --size tiny --gamma 1": "gamma must",
+    "train FetchReach --size tiny --batch-size 1.5": "must be a whole number",
+    "train FetchReach --size tiny --hidden 64 x": "must be a whole number",
+    "train --hidden 64 FetchReach --size tiny": "must be a whole number",
+    "train FetchReach --size tiny --hidden 0": "hidden must be",
+    "train FetchReach --size tiny --temperature -1": "temperature must",
+    "train FetchReach --size tiny --learning-rate inf": "finite number",
+    "train FetchReach --size tiny --objective best": "objective",
+    "train FetchReach --size tiny --standardise yes": "unrecognized",
+    "train FetchReach --size tiny --algo bc --temperature 1": (
+        "--temperature 1 (see smore-lit train --algo bc --help)"
+    ),
+    "train FetchReach --size tiny --algo": "expected one argument",
+    "train FetchReach --size tiny --preset best": "no preset",
     "train FetchReach --size tiny --divergence tv": "straight lines",
     "train FetchReach --size tiny --divergence best": "known: chi2",
     "train FetchReach --size tiny --divergence kl --set divergence=js": (
         "drop --divergence or --set"
     ),
-    "train FetchReach --size tiny --action-free --set expectile=0.9": (
+    "train FetchReach --size tiny --action-free --expectile 0.9": (
         "no expectile"
     ),
-    "train FetchReach --size tiny --set sampler=best": "sampler",
-    "train FetchReach --size tiny --set initialiser=best": "initialis",
+    "train FetchReach --size tiny --sampler best": "sampler",
+    "train FetchReach --size tiny --initialiser best": "initialis",
     "train FetchReach --size tiny --seeds 0": "1 or more",
     "train FetchReach --size tiny --updates -5": "1 or more",
     "train FetchReach --size tiny --updates many": "whole number",
     "train FetchReach --size tiny --seed -1": "0 or more",
     "train FetchReach --size tiny --eval-episodes 0": "1 or more",
+    "train FetchReach --size tiny --log-every 0": "1 or more",
+    "demo --size tiny --updates 0": "1 or more",
+    "demo --gamma 0.9": "unrecognized",
+    "algorithms smoer": "unknown algorithm",
+    "algorithms smore gofar": "unrecognized",
+    "completion": "required",
+    "completion csh": "invalid choice",
     "train FetchReach --size huge": "unknown size",
     "train FetchReach": "make it with",
     "train FetchReach --size tiny --root nowhere": "make it with",
@@ -314,12 +491,13 @@ def test_wrong_words(words, capfd):
     assert WRONG[words] in refuse(capfd, *words.split())
 
 
-def test_cuda_is_refused_where_there_is_none(capfd, monkeypatch):
+def test_cuda_is_refused_where_there_is_none(capfd):
     import torch
 
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    if torch.cuda.is_available():
+        pytest.skip("it is here")
     words = ["train", "FetchReach", *SMALL, "--device", "cuda"]
-    assert "no CUDA device" in refuse(capfd, *words)
+    assert "no device 'cuda' here" in refuse(capfd, *words)
 
 
 # spoiled data
@@ -599,7 +777,7 @@ def retrain(run, *words):
 RUNS = {
     "other seeds": (lambda run: None, ["--seeds", "3"]),
     "other updates": (lambda run: None, ["--updates", "9"]),
-    "other setting": (lambda run: None, ["--set", "gamma=0.9"]),
+    "other setting": (lambda run: None, ["--gamma", "0.9"]),
     "no JSON": (lambda run: (run / "config.json").write_text("{"), []),
     "config a list": (lambda run: (run / "config.json").write_text("[]"), []),
     "broken scores": (
@@ -648,7 +826,7 @@ def test_film_cannot_be_written(run, capfd):
 
 
 def test_divergence_is_one_line(capfd):
-    words = retrain("run", "--set", "coefficient=1e38", "--updates", "20")
+    words = retrain("run", "--coefficient", "1e38", "--updates", "20")
     changed = [f"run/{n}" for n in ("config.json", "scores.csv")]
     assert "not finite" in refuse(capfd, *words, changed=changed)
 
@@ -708,10 +886,10 @@ def test_doctor_survives_parts_that_raise_die_and_hang(capfd, monkeypatch):
     fake_part("hanging", "import time; time.sleep(999)")
     monkeypatch.syspath_prepend(str(Path("fake").absolute()))
     names = ["sound", "raising", "dying", "hanging", "absent"]
-    monkeypatch.setattr(cli, "PARTS", dict.fromkeys(names, "plot"))
-    trials = dict.fromkeys(cli.TRIALS, "None.glGetError")
-    monkeypatch.setattr(cli, "TRIALS", trials)
-    monkeypatch.setattr(cli, "PATIENCE", 10)
+    monkeypatch.setattr(doctor, "PARTS", dict.fromkeys(names, "plot"))
+    trials = dict.fromkeys(doctor.TRIALS, "None.glGetError")
+    monkeypatch.setattr(doctor, "TRIALS", trials)
+    monkeypatch.setattr(doctor, "PATIENCE", 10)
     found = answer(capfd, "doctor")
     assert found["packages"] == dict.fromkeys(names[:4], "1.0") | {
         "absent": None
@@ -728,7 +906,7 @@ def test_doctor_survives_parts_that_raise_die_and_hang(capfd, monkeypatch):
         assert line in text
     assert found["drawing"] == "nothing" and found["device"] == "none"
     assert found["data_root"] is None and found["datasets"] == []
-    assert "1.0, fails" in cli.describe_health(found)
+    assert "1.0, fails" in doctor.describe_health(found)
 
 
 FAULTS = {
@@ -772,10 +950,10 @@ def test_a_mistake_shows_where_it_was_noticed_if_asked(capfd, monkeypatch):
 def test_a_missing_module_of_ours_is_a_fault():
     with pytest.raises(ImportError) as caught:
         import smore_lit.nothing  # noqa: F401
-    assert not cli.is_foreseen(caught.value)
+    assert not answers.is_foreseen(caught.value)
     with pytest.raises(ImportError) as caught:
         import no_such_package  # noqa: F401
-    assert cli.is_foreseen(caught.value)
+    assert answers.is_foreseen(caught.value)
 
 
 @pytest.mark.parametrize("words", [["tasks"], ["--help"], ["tasks", "--json"]])

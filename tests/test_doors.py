@@ -1,5 +1,6 @@
 """What enters the package: names, dictionaries, numbers, damaged files."""
 
+import argparse
 import contextlib
 import copy
 import json
@@ -12,7 +13,8 @@ import pytest
 import torch
 
 import smore_lit
-from smore_lit.appendix import cli
+from smore_lit.appendix import answers, cli, commands
+from smore_lit.appendix.options import whole
 from smore_lit.data import datasets, foreign
 from smore_lit.worlds.pictures import record, save_gif
 from smore_lit.learning import training
@@ -261,11 +263,12 @@ def test_what_is_no_number_is_refused_before_training(changes, arrays):
 
 
 def test_the_command_line_reads_whole_floats_too():
-    read = cli.whole(1)
+    read = whole(1)
     assert read("1e4") == 10_000 and read("2000.0") == 2000
-    assert cli.parse_setting(SmoreConfig, "batch_size=5e2")[1] == 500
+    words = "train FetchReach --batch-size 5e2".split()
+    assert cli.build_parser().parse_args(words).batch_size == 500
     for text in ("1.5", "0.0", "nan", "inf", "many", ""):
-        with pytest.raises(cli.argparse.ArgumentTypeError):
+        with pytest.raises(argparse.ArgumentTypeError):
             read(text)
 
 
@@ -381,8 +384,8 @@ def own(run, tmp_path):
 
 def train_again(arrays, out):
     again = training.train(arrays, "smore", TASK, out, settings=SMALL, **SHORT)
-    answer = cli.describe_run(out, again.summary)
-    json.dumps(cli.plain(answer.values), allow_nan=False)
+    answer = commands.describe_run(out, again.summary)
+    json.dumps(answers.plain(answer.values), allow_nan=False)
 
 
 def test_a_spoiled_summary_is_one_line_and_deleting_it_helps(own, arrays):
@@ -390,7 +393,7 @@ def test_a_spoiled_summary_is_one_line_and_deleting_it_helps(own, arrays):
 
     def use():
         summary = training.read_summary(path)
-        cli.describe_run(own, summary)
+        commands.describe_run(own, summary)
 
     refused, _ = check_damage(path, use)
     assert refused > 200
@@ -424,7 +427,7 @@ def test_a_spoiled_configuration_is_one_line(own, arrays):
 
 def test_a_spoiled_manifest_is_one_line(manifest):
     def use():
-        cli.describe_data(manifest, datasets.dataset_info(manifest))
+        commands.describe_data(manifest, datasets.dataset_info(manifest))
         with contextlib.suppress(OSError):
             datasets.read_dataset(manifest)
 
@@ -453,7 +456,7 @@ def test_a_spoiled_description_of_a_checkpoint_is_one_line(run, tmp_path):
     for description in mutants(content["description"], 150):
         torch.save(content | {"description": description}, path)
         try:
-            cli.find_policy(path)
+            commands.find_policy(path)
         except ValueError as error:
             assert "\n" not in str(error) and len(str(error)) < 500
             refused += 1

@@ -569,7 +569,7 @@ def test_export_import_and_train_from_the_command_line(tmp_path, capfd):
     manifest = tmp_path / "i" / "imported.json"
     assert call("data", "info", manifest, "--verify") == 0
     small = "--updates 2 --seeds 1 --eval-episodes 1 --workers 0"
-    small += " --set hidden=8,8 --set batch_size=8"
+    small += " --hidden 8 8 --batch-size 8"
     words = ["--manifest", manifest, "--out", tmp_path / "run"]
     assert call("train", "FetchReach", *small.split(), *words) == 0
     capfd.readouterr()

@@ -16,8 +16,11 @@ __all__ = [
     "film",
     "is_newer",
     "run_demo",
+    "PLAN",
     "prepare",
     "tell",
+    "describe_demo",
+    "describe_cell",
 ]
 
 
@@ -29,6 +32,7 @@ import sys
 import time
 from pathlib import Path
 
+from smore_lit.appendix.answers import align
 from smore_lit.appendix.figures import COLOURS, use_style
 from smore_lit.data.datasets import (
     count_halves,
@@ -230,6 +234,9 @@ def run_demo(
 
 
 # book/appendix/demo.md, section "All of it"
+PLAN = {"threads": 2}  # where the demonstration differs from `Plan`
+
+
 def prepare(task: Task, out: Path, size: str, workers: int, plan: dict):
     """Return the data and the finished run, both below `out`."""
     tell("1 of 3", f"make {task.name} data in {out / 'data'}")
@@ -244,7 +251,7 @@ def prepare(task: Task, out: Path, size: str, workers: int, plan: dict):
         out / "run",
         workers=workers,
         progress=True,
-        **{"threads": 2, **plan},
+        **PLAN | plan,
     )
     return data, run
 
@@ -252,3 +259,25 @@ def prepare(task: Task, out: Path, size: str, workers: int, plan: dict):
 def tell(step: str, message: str) -> None:
     """Print one line of progress on standard error."""
     print(f"[{step}] {message}", file=sys.stderr, flush=True)
+
+
+# book/appendix/demo.md, section "All of it"
+def describe_demo(values: dict) -> str:
+    """Return what `run_demo` found as a text for people."""
+    rows = [("return", *(f"at {gamma}" for gamma in values["discounts"]))]
+    for name, cells in values["table"].items():
+        rows.append((name, *map(describe_cell, cells)))
+    text = f"\n{align(rows)}\n\n{values['note']}\n"
+    return text + "\n".join(values["files"])
+
+
+def describe_cell(cell: dict | None) -> str:
+    """Return a number of the demo's table with what is known of its error."""
+    if cell is None:
+        return "-"
+    text = f"{cell['mean']:.2f}"
+    if cell.get("std") is not None:
+        return f"{text} +- {cell['std']:.2f}"
+    if cell.get("low") is not None:
+        return f"{text} [{cell['low']:.2f}, {cell['high']:.2f}]"
+    return text

@@ -63,7 +63,7 @@ class WeightedConfig(AgentConfig):
     """
 
     cosine: bool = False  # the policy's learning rate stays
-    form: str = "original"  # of reward, clip and advantage; see FORMS
+    form: str = "original"  # of reward, clip, advantage; or benchmark
     best: bool = True  # weigh advantages below a percentile down
     rise: float = 0.15  # percent that the percentile gains per update
     top: float = 80.0  # percentile at which it stays
@@ -92,7 +92,7 @@ class PlainConfig(WeightedConfig):
     """Hold the hyperparameters of WGCSL as the GoFAR repository has it."""
 
     hindsight: float = 1.0  # only goals that were reached later
-    form: str = "benchmark"  # of reward, clip and advantage; see FORMS
+    form: str = "benchmark"  # of reward, clip, advantage; or original
     best: bool = False  # weigh advantages below a percentile down
 
 

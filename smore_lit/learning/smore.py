@@ -92,7 +92,7 @@ class SmoreConfig(AgentConfig):
         ValueError: an unknown objective, or a number out of its range.
     """
 
-    objective: str = "in-sample"  # loss of the score; see OBJECTIVES
+    objective: str = "in-sample"  # loss of the score; or paper, released
     beta: float = 0.5  # share of q in the mixture
     coefficient: float = 0.5  # c, weight of the Bellman term
     expectile: float = 0.8  # tau, lean of M toward the best action

@@ -14,6 +14,7 @@ __all__ = [
     "Table",
     "read_table",
     "count_updates",
+    "write_rows",
     "package_folder",
     "results_folder",
     "read_chapters",
@@ -198,6 +199,16 @@ def count_updates(row: dict[str, str], path: Path | str) -> int:
     except (KeyError, ValueError):
         reason = f"{path} does not count updates: move it away"
         raise ValueError(reason) from None
+
+
+# book/running/files.md, section "Tables that can be cut back"
+def write_rows(path: Path | str, rows: list[dict]) -> None:
+    """Write `rows`, all with the same keys, as a CSV file, atomically."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, text.getvalue())
 
 
 # book/running/files.md, section "Files that travel with the package"

@@ -1,0 +1,493 @@
+# Generated from book/appendix/commands.md by make sync. Edit the chapter, not this file.
+"""Do what was asked.
+
+One function for each command, from its options to its answer.
+"""
+
+__all__ = [
+    "show_tasks",
+    "find_task",
+    "make_data",
+    "describe_data",
+    "name_manifest",
+    "assets",
+    "find_data",
+    "show_data",
+    "import_data",
+    "read_goal",
+    "export_data",
+    "show_algorithms",
+    "show_hyperparameters",
+    "train_agent",
+    "choose_manifest",
+    "describe_run",
+    "score_table",
+    "find_policy",
+    "evaluate_policy",
+    "film_policy",
+    "VERIFIED",
+    "verify_part",
+    "show_health",
+    "play_demo",
+]
+
+
+# book/appendix/commands.md, section "Do what was asked"
+import dataclasses
+import importlib.metadata
+import math
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from smore_lit.appendix.answers import Answer, align, count
+from smore_lit.appendix.options import (
+    describe_agents,
+    describe_fields,
+    given,
+    show,
+)
+from smore_lit.running.files import as_path, package_folder, write_rows
+from smore_lit.worlds.tasks import (
+    NOISE_MARK,
+    TASKS,
+    Task,
+    load_task,
+    with_noise,
+)
+
+
+# book/appendix/commands.md, section "Tasks"
+def show_tasks(options) -> Answer:
+    """List the tasks, their spaces, thresholds and sources."""
+    tasks = list(TASKS.values())
+    if options.task:
+        tasks = [find_task(options.task)]
+    values = [dataclasses.asdict(task) for task in tasks]
+    head = ("task", "s", "a", "g", "T", "threshold", "source")
+    rows = [
+        (
+            task.name,
+            task.observation_size,
+            task.action_size,
+            task.goal_size,
+            task.horizon,
+            f"{task.threshold:g} {task.unit}".removesuffix(" 1"),
+            task.source,
+        )
+        for task in tasks
+    ]
+    return Answer({"tasks": values}, align([head, *rows]))
+
+
+# book/appendix/commands.md, section "Data"
+def find_task(name: str, noise: float = 0.0) -> Task:
+    """Return the task that a name and `--noise` mean.
+
+    Raises:
+        ValueError: no such task or noise, or noise twice.
+    """
+    if ":" in name and "" not in sys.path:
+        sys.path.insert(0, "")
+    task = load_task(name)
+    if noise and task.action_noise:
+        raise ValueError(f"{name} has noise already: drop --noise")
+    return with_noise(task, noise) if noise else task
+
+
+# book/appendix/commands.md, section "Data"
+def make_data(options) -> Answer:
+    """Generate a dataset, or what is missing of it."""
+    from smore_lit.data.datasets import dataset_info, make_dataset
+
+    task = find_task(options.task, options.noise)
+    path = make_dataset(
+        task,
+        options.size,
+        options.expert_percent,
+        options.seed,
+        options.workers,
+        options.root,
+        sys.stderr.isatty(),
+    )
+    return describe_data(path, dataset_info(path, task))
+
+
+# book/appendix/commands.md, section "Data"
+def describe_data(path: Path, manifest: dict) -> Answer:
+    """Return what a manifest says."""
+    found, published = manifest["behaviour"], manifest["published"]
+    rows = [("mean over episodes", *found["names"])]
+    for half in manifest["episodes"]:
+        for label, numbers in (("here", found), ("published", published)):
+            if half in numbers:
+                cells = (f"{x:.3f}" for x in numbers[half])
+                rows.append((f"{half}, {label}", *cells))
+    counts = ", ".join(f"{n} {h}" for h, n in manifest["episodes"].items())
+    shipped = path.resolve().is_relative_to(assets().resolve())
+    place = f"{path.name} of the package" if shipped else path
+    head = f"{place}: {manifest['task']}, {counts} episodes"
+    made = ", ".join(f"{k} {v}" for k, v in manifest["versions"].items())
+    text = f"{head}\n{align(rows)}\nmade with {made}"
+    if "goals" in manifest:
+        text += f"\ngoals: {manifest['goals']}"
+    return Answer({"manifest": path, **manifest}, text)
+
+
+# book/appendix/commands.md, section "Data"
+def name_manifest(task: Task, options) -> Path:
+    """Return the manifest that the options name.
+
+    Raises:
+        ValueError: that dataset has not been made; the line says how.
+    """
+    from smore_lit.data.datasets import manifest_path
+
+    chosen = task, options.size, options.expert_percent
+    path = manifest_path(*chosen, options.root)
+    shipped = manifest_path(*chosen, assets())
+    if path.exists() or not shipped.exists() or options.root:
+        if not path.exists():
+            raise ValueError(
+                f"no dataset {path}: make it with smore-lit data make"
+                f" {task.name} --size {options.size}"
+                f" --expert-percent {options.expert_percent:g}"
+            )
+        return path
+    return shipped
+
+
+def assets() -> Path:
+    """Return the folder of data and policies inside the package."""
+    return package_folder() / "assets"
+
+
+# book/appendix/commands.md, section "Data"
+def find_data(options) -> tuple[Task | None, Path]:
+    """Return the task and the manifest that `data` and `--task` name.
+
+    The task is None where only a manifest is given.
+
+    Raises:
+        ValueError: they name no data.
+    """
+    from smore_lit.data.datasets import find_manifest
+
+    given = options.task and find_task(options.task, options.noise)
+    if options.data is None and given:
+        return given, name_manifest(given, options)
+    name = options.data or ""
+    known = name.partition(NOISE_MARK)[0] in TASKS
+    if name and not known and as_path(name).exists():
+        return given, find_manifest(name)
+    if known or ":" in name:
+        task = find_task(name, options.noise)
+        if given and given.name != task.name:
+            raise ValueError(
+                f"two tasks: {name} and --task {options.task}; give one"
+            )
+        return task, name_manifest(task, options)
+    raise ValueError(
+        f"{name!r} is neither a task nor a manifest;"
+        f" known tasks: {', '.join(TASKS)}; one of your own is module:NAME"
+    )
+
+
+# book/appendix/commands.md, section "Data"
+def show_data(options) -> Answer:
+    """Describe a dataset from its manifest; check its bytes if asked."""
+    from smore_lit.data.datasets import dataset_info, read_dataset
+
+    task, path = find_data(options)
+    answer = describe_data(path, dataset_info(path, task))
+    if options.verify:
+        read_dataset(path, task)
+        answer.values["verified"] = True
+        answer = answer._replace(text=f"{answer.text}\nall bytes verified")
+    return answer
+
+
+# book/appendix/commands.md, section "Data"
+def import_data(options) -> Answer:
+    """Keep a public file as a dataset of ours."""
+    from smore_lit.data.datasets import dataset_info
+    from smore_lit.data.foreign import import_dataset
+
+    goal, task = options.goal, find_task(options.task)
+    path = import_dataset(
+        options.file,
+        options.format,
+        task,
+        options.out,
+        options.expert,
+        options.expert_percent,
+        options.root,
+        steps=options.steps,
+        goal=None if goal is None else read_goal(goal),
+        clip=options.clip,
+    )
+    return describe_data(path, dataset_info(path, task))
+
+
+def read_goal(text: str) -> list[float] | str:
+    """Read "11", "1.3,0.7,0.5" or "reached"; ValueError if it is none."""
+    if text == "reached":
+        return text
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--goal wants numbers, got {text!r}") from None
+
+
+# book/appendix/commands.md, section "Data"
+def export_data(options) -> Answer:
+    """Write a dataset of ours in a public format."""
+    from smore_lit.data.foreign import write_minari
+
+    task, path = find_data(options)
+    folder = write_minari(path, options.id, options.out, task)
+    return Answer({"folder": folder}, str(folder))
+
+
+# book/appendix/commands.md, section "Algorithms"
+def show_algorithms(options) -> Answer:
+    """List the algorithms, or the hyperparameters of one."""
+    if options.algo is not None:
+        return show_hyperparameters(options.algo)
+    found = describe_agents()
+    rows = [("algorithm", "presets", "hyperparameters of")]
+    for agent in found:
+        presets = " ".join(agent["presets"])
+        rows.append((agent["name"], presets, agent["about"].rstrip(".")))
+    return Answer({"algorithms": found}, align(rows))
+
+
+def show_hyperparameters(name: str) -> Answer:
+    """Return the hyperparameters of an algorithm, with all presets."""
+    found = describe_fields(name)
+    rows = [("option", *found[0]["values"], "what it is")]
+    for field in found:
+        values = map(show, field["values"].values())
+        rows.append((field["option"], *values, field["help"]))
+    values = {"algorithm": name, "hyperparameters": found}
+    return Answer(values, align(rows))
+
+
+# book/appendix/commands.md, section "Training"
+def train_agent(options) -> Answer:
+    """Train an algorithm, or go on with a run that was stopped."""
+    task = find_task(options.task, options.noise)
+    from smore_lit.data.datasets import read_dataset
+    from smore_lit.learning.agent import find_agent, make_config
+    from smore_lit.learning.training import Plan, train
+    from smore_lit.learning.trajectories import as_trajectories
+
+    agent = find_agent(options.algo)
+    settings, plan = given(options, agent.config), given(options, Plan)
+    make_config(agent, options.preset, **settings)
+    Plan(**plan)
+    data = read_dataset(choose_manifest(task, options), task)
+    run = train(
+        as_trajectories(**data),
+        agent,
+        task,
+        options.out or None,
+        options.device,
+        options.workers,
+        sys.stderr.isatty(),
+        settings,
+        options.preset,
+        runs="runs",
+        **plan,
+    )
+    return describe_run(run.directory, run.summary)
+
+
+# book/appendix/commands.md, section "Training"
+def choose_manifest(task: Task, options) -> Path:
+    """Return the manifest that `--manifest`, or else the mixture, names.
+
+    Raises:
+        ValueError: there is none, or it is of another task.
+    """
+    from smore_lit.data.datasets import dataset_info, find_manifest
+
+    if options.manifest is None:
+        return name_manifest(task, options)
+    path = find_manifest(options.manifest)
+    dataset_info(path, task)
+    return path
+
+
+# book/appendix/commands.md, section "Training"
+def describe_run(out: Path, summary: dict) -> Answer:
+    """Return what a finished run found."""
+    head = (
+        f"{out}: {summary['task']}, {summary['algorithm']},"
+        f" {count(len(summary['seeds']), 'seed')},"
+        f" {count(summary['updates'], 'update')},"
+        f" {count(summary['episodes'], 'episode')} each"
+    )
+    text = f"{head}\n{score_table(summary['scores'])}"
+    return Answer({"directory": out, **summary}, text)
+
+
+def score_table(scores: dict[str, dict[str, float]]) -> str:
+    """Return one line per metric: mean and 95 % interval over seeds."""
+    rows = [("metric", "mean", "95 % interval over seeds")]
+    for name, score in scores.items():
+        low, high = score["low"], score["high"]
+        known = low is not None and not math.isnan(low)
+        interval = f"{low:.3f} to {high:.3f}" if known else "needs 2 seeds"
+        rows.append((name, f"{score['mean']:.3f}", interval))
+    return align(rows)
+
+
+# book/appendix/commands.md, section "Evaluation"
+def find_policy(place: str, name: str | None = None):
+    """Return (task, policy) of a run's folder, a checkpoint, or "builtin".
+
+    Args:
+        place: of the policy.
+        name: of its task; None: the one that the checkpoint names.
+
+    Raises:
+        ValueError: there is none, or it cannot act in a task we know.
+    """
+    path = as_path(place)
+    if place == "builtin":
+        path = assets() / next(iter(TASKS)) / "policy.pt"
+    if path.is_dir():
+        path = path / "checkpoint.pt"
+    if not path.exists():
+        raise ValueError(
+            f"no policy {path}: name a folder that smore-lit train wrote"
+        )
+    from smore_lit.learning.policies import load_policy
+
+    policy = load_policy(path)
+    name = name or policy.description.get("task")
+    if not isinstance(name, str):
+        raise ValueError(f"{path} was trained without a task: say --task")
+    task = find_task(name)
+    sizes = (task.observation_size, task.action_size, task.goal_size)
+    if tuple(policy.sizes) != sizes:
+        raise ValueError(
+            f"{path} acts on sizes {tuple(policy.sizes)}, but {task.name}"
+            f" has {sizes}: it belongs to another task"
+        )
+    return task, policy
+
+
+# book/appendix/commands.md, section "Evaluation"
+def evaluate_policy(options) -> Answer:
+    """Play episodes with a trained policy and print its scores."""
+    task, policy = find_policy(options.policy, options.task)
+    from smore_lit.running.evaluation import (
+        METRICS,
+        evaluate,
+        interval,
+        possible,
+    )
+
+    if options.out and not as_path(options.out).parent.is_dir():
+        raise ValueError(f"no folder {as_path(options.out).parent}: make it")
+    scores = evaluate(
+        task,
+        policy,
+        policy.seeds,
+        options.episodes,
+        options.seed,
+        options.workers,
+    )
+    rows = [
+        {"task": task.name, "algorithm": policy.agent.name, "seed": seed}
+        | {name: float(scores[name][index].mean()) for name in METRICS}
+        | {"episodes": options.episodes, "eval_seed": options.seed}
+        for index, seed in enumerate(policy.seeds)
+    ]
+    if options.out:
+        write_rows(options.out, rows)
+    means = {
+        name: interval(
+            [row[name] for row in rows], within=possible(name, task.horizon)
+        )
+        for name in METRICS
+    }
+    head = f"{options.policy}: {task.name}, {policy.agent.name},"
+    head += f" {count(len(rows), 'seed')},"
+    head += f" {count(options.episodes, 'episode')} each"
+    values = {"task": task.name, "scores": means, "seeds": rows}
+    return Answer(values, f"{head}\n{score_table(means)}")
+
+
+# book/appendix/commands.md, section "Film"
+def film_policy(options) -> Answer:
+    """Film episodes of a trained policy as GIF or MP4."""
+    out = as_path(options.out)
+    if out.suffix not in (".gif", ".mp4"):
+        raise ValueError(f"--out must end in .gif or .mp4, got {out.name!r}")
+    if not out.parent.is_dir():
+        raise ValueError(f"no folder {out.parent}: make it")
+    task, policy = find_policy(options.policy, options.task)
+    from smore_lit.worlds.pictures import record, save_gif, save_mp4
+
+    frames = []
+    for seed in range(options.seed, options.seed + options.episodes):
+        drawing = True if options.drawing else None
+        frames += record(task, policy.one(), seed, drawing)
+    save = save_gif if out.suffix == ".gif" else save_mp4
+    save(frames, out)
+    text = f"{out}: {count(options.episodes, 'episode')}"
+    return Answer({"file": out, "frames": len(frames)}, text)
+
+
+# book/appendix/commands.md, section "Verification"
+VERIFIED = ("theory",)
+
+
+def verify_part(options) -> Answer:
+    """Measure every claim of a part of the book against its bar."""
+    if options.part not in VERIFIED:
+        raise ValueError(
+            f"unknown part {options.part!r}; known: {', '.join(VERIFIED)}"
+        )
+    from tqdm import tqdm
+
+    from smore_lit.theory.verification import (
+        describe_verification,
+        verify_theory,
+    )
+
+    def watch(drawn: list) -> Iterable:
+        silent = not sys.stderr.isatty()
+        return tqdm(drawn, "problems", leave=False, disable=silent)
+
+    found = verify_theory(options.problems, options.seed, watch)
+    names = "numpy", "scipy", "torch"
+    versions = {n: importlib.metadata.version(n) for n in names}
+    values = {"part": options.part, "versions": versions, **found}
+    return Answer(values, describe_verification(found), 1 - found["holds"])
+
+
+# book/appendix/commands.md, section "What is missing, and the whole story"
+def show_health(options) -> Answer:
+    """Report versions, renderer, device, data, and what is missing."""
+    from smore_lit.appendix.doctor import describe_health, examine
+
+    values = examine(options.root)
+    return Answer(values, describe_health(values))
+
+
+def play_demo(options) -> Answer:
+    """Make data, train, compare with the paper, draw and film."""
+    if not sys.stderr.isatty():  # a log wants few lines of progress
+        os.environ.setdefault("TQDM_MININTERVAL", "10")
+    from smore_lit.appendix.demo import describe_demo, run_demo
+    from smore_lit.learning.training import Plan
+
+    plan = given(options, Plan)
+    Plan(**plan)
+    values = run_demo(options.out, options.size, options.workers, **plan)
+    return Answer(values, describe_demo(values))
