@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from smore_lit.worlds.experts import EXPERTS, Noisy, expert, random_policy
-from smore_lit.worlds.tasks import TASKS, load_task
+from smore_lit.worlds.experts import Noisy, expert, random_policy
+from smore_lit.worlds.tasks import list_tasks, load_task
 from smore_lit.running.files import read_table, results_folder, write_atomic
 from smore_lit.running.rollouts import Rollouts
 
@@ -37,7 +37,7 @@ COLUMNS = (
 def choose_policies(task) -> dict:
     """Return the policies of `task` by behaviour; no expert, no two."""
     policies = {"random": random_policy(task)}
-    if task.base in EXPERTS:
+    if task.expert is not None:
         policies |= {"expert": expert(task), "noisy": Noisy(expert(task))}
     return {name: policies[name] for name in BEHAVIOURS if name in policies}
 
@@ -108,7 +108,7 @@ def rewrite(path: Path, task, rows: list[dict]) -> None:
         fcntl.flock(folder, fcntl.LOCK_EX)
         kept = read_table(path) if path.exists() else []
         kept = [row for row in kept if row["task"] != task.name]
-        order = [*TASKS]
+        order = [*list_tasks()]
         rows = sorted(
             [*kept, *rows],
             key=lambda row: (
@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    for name in options.task or TASKS:
+    for name in options.task or list_tasks():
         task = load_task(name)
         rows = measure(task, options.seed, options.episodes, options.workers)
         rewrite(results_folder() / "behaviour.csv", task, rows)

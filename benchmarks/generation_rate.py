@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from smore_lit.data import datasets
-from smore_lit.worlds.tasks import TASKS, load_task
+from smore_lit.worlds.tasks import list_tasks, load_task
 from smore_lit.running.files import read_table, results_folder, write_atomic
 from smore_lit.running.rollouts import Rollouts
 
@@ -77,19 +77,19 @@ def rewrite(path: Path, row: dict) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows[name] for name in TASKS if name in rows)
+    writer.writerows(rows[name] for name in list_tasks() if name in rows)
     write_atomic(path, text.getvalue())
 
 
 def main() -> None:
     """Measure the chosen tasks one after another."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--task", action="append", choices=TASKS)
+    parser.add_argument("--task", action="append", choices=list_tasks())
     parser.add_argument("--episodes", type=int, default=400)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--out", type=Path, default=TABLE)
     options = parser.parse_args()
-    for name in options.task or TASKS:
+    for name in options.task or list_tasks():
         row = measure(load_task(name), options.episodes, options.workers)
         rewrite(options.out, row)
         print(

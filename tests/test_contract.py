@@ -5,7 +5,7 @@ import torch
 
 from samples import START, random_batch
 from smore_lit.data.datasets import tiny_dataset
-from smore_lit.worlds.tasks import TASKS, load_task
+from smore_lit.worlds.tasks import list_tasks, load_task
 from smore_lit.learning.agent import (
     Sizes,
     create_state,
@@ -162,7 +162,7 @@ def test_any_batch_and_extreme_inputs_stay_finite(case, size, scale):
 
 
 def test_sizes_of_every_task(case):
-    tasks = map(load_task, TASKS)
+    tasks = map(load_task, list_tasks())
     known = {(t.observation_size, t.action_size, t.goal_size) for t in tasks}
     assert len(known) > 5
     for sizes in (Sizes(*one) for one in sorted(known)):

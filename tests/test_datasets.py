@@ -19,7 +19,7 @@ import pytest
 from scipy.stats import ks_2samp
 
 from smore_lit.data import datasets
-from smore_lit.worlds.tasks import TASKS, load_task
+from smore_lit.worlds.tasks import list_tasks, load_task
 from smore_lit.running.rollouts import Rollouts, play
 
 TASK = load_task("FetchReach")
@@ -318,7 +318,7 @@ def test_worlds_of_ours_do_not_mind_the_workers_either(name, tmp_path):
 
 
 @pytest.mark.parametrize("percent", [10, 5, 2.5, 1, 0])
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", list_tasks())
 def test_total_is_the_tasks_own_at_any_share(name, percent):
     task = load_task(name)
     for size in ("paper", "cpu"):
@@ -654,7 +654,7 @@ def restart(task, half, episodes, seed=0):
     return [np.array([s[key] for s in states], np.float32) for key in keys]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", list_tasks())
 def test_episodes_begin_as_reset_begins_them(name):
     task = load_task(name)
     with Rollouts(task.make, 2, 0) as pool:
@@ -668,7 +668,7 @@ def test_episodes_begin_as_reset_begins_them(name):
             )
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", list_tasks())
 def test_starts_are_like_any_others(name):
     task = load_task(name)
     count = 60

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from smore_lit.worlds.experts import expert
-from smore_lit.worlds.tasks import TASKS, Task, load_task
+from smore_lit.worlds.tasks import Task, list_tasks, load_task
 from smore_lit.running.evaluation import (
     METRICS,
     count_slots,
@@ -260,7 +260,7 @@ def by_hand(task, episodes):
     return found
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+@pytest.mark.parametrize("task", list_tasks().values(), ids=list(list_tasks()))
 def test_every_task_is_scored_as_its_environment_says(task):
     episodes = 12 if task.name == "SawyerDoor" else 5
     acts = [Spoiled(task, k) for k in range(episodes)]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from smore_lit.worlds.reacher import KEPT
-from smore_lit.worlds.tasks import REACHER, REACHER_BLIND
+from smore_lit.worlds.reacher import REACHER, REACHER_BLIND
 
 
 def test_numbers_are_those_of_the_native_arm():

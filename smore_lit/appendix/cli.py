@@ -59,7 +59,7 @@ from smore_lit.appendix.options import (
     read_comments,
     whole,
 )
-from smore_lit.worlds.tasks import TASKS
+from smore_lit.worlds.tasks import list_tasks
 
 
 # book/appendix/cli.md, section "Commands"
@@ -309,7 +309,7 @@ def write_completion(options) -> Answer:
 
     agents, parser = list_agents(), build_parser()
     presets = dict.fromkeys(p for a in agents.values() for p in a.presets)
-    names = {"task": TASKS, "data": TASKS, "algo": agents}
+    names = {"task": list_tasks(), "data": list_tasks(), "algo": agents}
     offer(parser, names | {"preset": ["shared", *presets]}, agents)
     script = shtab.complete(parser, options.shell)
     return Answer({"shell": options.shell, "script": script}, script)

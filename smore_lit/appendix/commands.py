@@ -51,7 +51,7 @@ from smore_lit.appendix.options import (
 from smore_lit.running.files import as_path, package_folder, write_rows
 from smore_lit.worlds.tasks import (
     NOISE_MARK,
-    TASKS,
+    list_tasks,
     Task,
     load_task,
     with_noise,
@@ -61,7 +61,7 @@ from smore_lit.worlds.tasks import (
 # book/appendix/commands.md, section "Tasks"
 def show_tasks(options) -> Answer:
     """List the tasks, their spaces, thresholds and sources."""
-    tasks = list(TASKS.values())
+    tasks = list(list_tasks().values())
     if options.task:
         tasks = [find_task(options.task)]
     values = [dataclasses.asdict(task) for task in tasks]
@@ -178,7 +178,7 @@ def find_data(options) -> tuple[Task | None, Path]:
     if options.data is None and given:
         return given, name_manifest(given, options)
     name = options.data or ""
-    known = name.partition(NOISE_MARK)[0] in TASKS
+    known = name.partition(NOISE_MARK)[0] in list_tasks()
     if name and not known and as_path(name).exists():
         return given, find_manifest(name)
     if known or ":" in name:
@@ -189,8 +189,8 @@ def find_data(options) -> tuple[Task | None, Path]:
             )
         return task, name_manifest(task, options)
     raise ValueError(
-        f"{name!r} is neither a task nor a manifest;"
-        f" known tasks: {', '.join(TASKS)}; one of your own is module:NAME"
+        f"{name!r} is neither a task nor a manifest; known tasks:"
+        f" {', '.join(list_tasks())}; one of your own is module:NAME"
     )
 
 
@@ -357,7 +357,7 @@ def find_policy(place: str, name: str | None = None):
     """
     path = as_path(place)
     if place == "builtin":
-        path = assets() / next(iter(TASKS)) / "policy.pt"
+        path = assets() / next(iter(list_tasks())) / "policy.pt"
     if path.is_dir():
         path = path / "checkpoint.pt"
     if not path.exists():

@@ -36,7 +36,7 @@ from pathlib import Path
 import smore_lit
 from smore_lit.appendix.answers import align
 from smore_lit.running.files import as_path, package_folder
-from smore_lit.worlds.tasks import TASKS
+from smore_lit.worlds.tasks import list_tasks
 
 
 # book/appendix/doctor.md, section "What is installed"
@@ -93,7 +93,7 @@ def open_first(draw: bool = False) -> None:
     """Open the first task, and draw it if asked; raise what goes wrong."""
     from smore_lit.worlds.pictures import open_camera
 
-    task = next(iter(TASKS.values()))
+    task = next(iter(list_tasks().values()))
     world = open_camera(task, False)[0] if draw else task.make()
     world.close()
 

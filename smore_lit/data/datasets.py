@@ -25,7 +25,6 @@ __all__ = [
     "digest",
     "as_json",
     "version_of",
-    "SIMULATORS",
     "simulators",
     "half_recipe",
     "LEDGER",
@@ -91,7 +90,7 @@ import numpy as np
 
 import smore_lit
 from smore_lit.worlds.experts import Noisy, expert, random_policy
-from smore_lit.worlds.tasks import NOISE_MARK, TASKS, Task, load_task
+from smore_lit.worlds.tasks import NOISE_MARK, Task, list_tasks, load_task
 from smore_lit.running.files import (
     as_number,
     as_path,
@@ -309,21 +308,9 @@ def version_of(package: str) -> str:
         ) from None
 
 
-SIMULATORS = {  # what a world of our own stands on, by its module
-    "points": {},
-    "reacher": {"mujoco": "mujoco", "gymnasium": "gymnasium"},
-    "sawyer": {"mujoco": "mujoco", "metaworld": "metaworld"},
-}
-
-
 def simulators(task: Task) -> dict[str, str]:
     """Return the packages that decide the physics of `task`, by a name."""
-    if task.base not in TASKS:
-        return {"gymnasium": "gymnasium"}
-    if task.entry_point is None:
-        return {"mujoco": "mujoco", "robotics": "gymnasium-robotics"}
-    module = task.entry_point.partition(":")[0]
-    return SIMULATORS.get(module.rpartition(".")[2], {})
+    return {name.removeprefix("gymnasium-"): name for name in task.simulators}
 
 
 # book/data/datasets.md, section "A ledger per half"
@@ -755,7 +742,7 @@ def task_of(manifest: dict, task: Task | str | None = None) -> Task:
         task = load_task(task)
         if base != task.base:
             raise ValueError(f"holds data of {name!r:.80}, not {task.name}")
-        if base not in TASKS:
+        if base not in list_tasks():
             return task
     if ":" in base:
         raise ValueError(

@@ -986,7 +986,7 @@ def read_foreign(
     Args:
         path: of the file (Minari: or of the folder).
         form: a key of `READERS`.
-        task: gives sizes and goal map; need not be one of `TASKS`.
+        task: gives sizes and goal map; need not be one of `list_tasks`.
         steps: cut episodes into pieces of so many transitions.
         goal: desired goal (G,) of every episode, or "reached" for the last
             one that it reached; None: the file's own, or "reached" where it
@@ -1079,7 +1079,7 @@ def import_dataset(
     """Read public files and keep them as a dataset of ours.
 
     Args:
-        path, form, task: see `read_foreign`; `task` must be in `TASKS`.
+        path, form, task: see `read_foreign`; `task` must be in `list_tasks`.
         out: folder to write; None: ROOT/TASK/FORM, see `data_root`.
         expert: a second file, with expert episodes, to be mixed in.
         expert_percent: share of it, by the rule of `mix`.

@@ -5,14 +5,7 @@ A proportional controller that never fails, noise that makes it fail about as
 often as the published one, and a policy that does nothing on purpose.
 """
 
-__all__ = [
-    "RandomPolicy",
-    "random_policy",
-    "ReachExpert",
-    "EXPERTS",
-    "expert",
-    "Noisy",
-]
+__all__ = ["RandomPolicy", "random_policy", "ReachExpert", "expert", "Noisy"]
 
 
 # book/worlds/experts.md, section "Script an expert and spoil it"
@@ -62,33 +55,19 @@ class ReachExpert:
 
 
 # book/worlds/experts.md, section "A controller from one number"
-EXPERTS = {  # task: a policy, or where to find one or its class
-    "FetchReach": ReachExpert(),
-    "FetchPush": "smore_lit.worlds.pushing:PushExpert",
-    "FetchPick": "smore_lit.worlds.pushing:PickExpert",
-    "FetchSlide": "smore_lit.worlds.pushing:SlideExpert",
-    "HandReach": "smore_lit.worlds.hand:HandExpert",
-    "PointReach": "smore_lit.worlds.points:PointExpert",
-    "PointRooms": "smore_lit.worlds.points:RoomsExpert",
-    "Reacher": "smore_lit.worlds.inverse_kinematics:ReacherExpert",
-    "ReacherBlind": "smore_lit.worlds.inverse_kinematics:ReacherExpert",
-    "SawyerDoor": "smore_lit.worlds.inverse_kinematics:DoorExpert",
-    "SawyerReach": "smore_lit.worlds.inverse_kinematics:HandExpert",
-}
-
-
 def expert(task: Task) -> Callable:
     """Return the noiseless expert policy of `task`.
 
     Raises:
-        ValueError: no expert is known for the task.
+        ValueError: the task has none.
     """
-    if task.base not in EXPERTS:
+    policy = task.expert
+    if policy is None:
         raise ValueError(
-            f"no expert for {task.name}; known: {', '.join(EXPERTS)};"
-            " random data need none: expert_percent=0 (--expert-percent 0)"
+            f"{task.name} has no expert: give the task one by expert=..., or"
+            " make random data, which need none: expert_percent=0"
+            " (--expert-percent 0)"
         )
-    policy = EXPERTS[task.base]
     if isinstance(policy, str):
         policy = resolve(policy)
     return policy() if isinstance(policy, type) else policy

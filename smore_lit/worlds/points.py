@@ -6,6 +6,10 @@ second.
 """
 
 __all__ = [
+    "POINT_DIFFERENCES",
+    "POINT_REACH",
+    "POINT_ROOMS",
+    "FAMILY",
     "HALF",
     "THICK",
     "EPSILON",
@@ -29,9 +33,59 @@ __all__ = [
 # book/worlds/points.md, section "Walk a point through four rooms"
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from smore_lit.worlds.tasks import Reference, Task
+
+
+# book/worlds/points.md, section "The tasks in numbers"
+POINT_DIFFERENCES = (
+    "the published data hold 49 actions per episode, ours 50",
+)
+
+
+# book/worlds/points.md, section "The tasks in numbers"
+POINT_REACH = Task(
+    name="PointReach",
+    env_id="smore_lit/PointReach-v1",
+    entry_point="smore_lit.worlds.points:PointReach",
+    observation_size=2,
+    goal_size=2,
+    action_size=2,
+    goal_index=(0, 1),
+    threshold=1.0,
+    success_threshold=1.0,
+    horizon=50,
+    unit="1",
+    source="Nair et al. 2018 (multiworld Point2DLargeEnv-v1), rebuilt",
+    simulators=(),
+    expert="smore_lit.worlds.points:PointExpert",
+    reference=Reference(
+        observation=((2, "position", "1"),),
+        action=((2, "displacement of 1, then clipped to the square", "1"),),
+        goal="uniform in [-5, 5]^2",
+        start="uniform in [-5, 5]^2",
+        history=("smore_lit/PointReach-v1: first version",),
+        differences=POINT_DIFFERENCES,
+    ),
+)
+POINT_ROOMS = replace(
+    POINT_REACH,
+    name="PointRooms",
+    env_id="smore_lit/PointRooms-v1",
+    entry_point="smore_lit.worlds.points:PointRooms",
+    source="Yang et al. 2022 (Point2D-FourRoom-v1), rebuilt",
+    expert="smore_lit.worlds.points:RoomsExpert",
+    reference=replace(
+        POINT_REACH.reference,
+        goal="uniform in [-5, 5]^2 outside the walls",
+        start="uniform in [-5, 5]^2 outside the walls",
+        history=("smore_lit/PointRooms-v1: first version",),
+    ),
+)
+FAMILY = (POINT_REACH, POINT_ROOMS)
 
 
 # book/worlds/points.md, section "Walls that stop a coordinate"

@@ -6,6 +6,15 @@ that grips, and one that must get it right before it lets go.
 """
 
 __all__ = [
+    "OBJECT",
+    "OBJECT_MOTION",
+    "WITH_OBJECT",
+    "GRASP",
+    "OBJECT_START",
+    "FETCH_PUSH",
+    "FETCH_PICK",
+    "FETCH_SLIDE",
+    "FAMILY",
     "DELTA",
     "STEP",
     "GAIN",
@@ -41,11 +50,93 @@ __all__ = [
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from math import atan2, copysign, cos, hypot, sin, sqrt
 
 import numpy as np
+
+from smore_lit.worlds.tasks import (
+    BLOCKED,
+    FETCH_DIFFERENCES,
+    FETCH_HISTORY,
+    FETCH_REACH,
+    FINGERS,
+    GRIPPER,
+    MOVE,
+    SPEEDS,
+    Reference,
+)
+
+
+# book/worlds/pushing.md, section "The tasks in numbers"
+OBJECT = (
+    (3, "object position", "m"),
+    (3, "object position minus gripper position", "m"),
+)
+OBJECT_MOTION = (
+    (3, "object orientation, Euler angles", "rad"),
+    (3, "object velocity minus gripper velocity, x 0.04 s", "m"),
+    (3, "object angular velocity x 0.04 s", "rad"),
+)
+WITH_OBJECT = GRIPPER + OBJECT + FINGERS + OBJECT_MOTION + SPEEDS
+GRASP = (*MOVE, (1, "fingers opened by 0.05 m, -1 closes", "m"))
+OBJECT_START = (
+    "object at gripper xy + U(-{0}, {0})^2, redrawn while within 0.1 m; "
+    "arm always at the same place, {1}"
+)
+
+
+# book/worlds/pushing.md, section "The tasks in numbers"
+FETCH_PUSH = replace(
+    FETCH_REACH,
+    name="FetchPush",
+    env_id="FetchPush-v4",
+    observation_size=25,
+    goal_index=(3, 4, 5),
+    source="Plappert et al. 2018; gymnasium-robotics FetchPush-v4",
+    expert="smore_lit.worlds.pushing:PushExpert",
+    paper_episodes=40_000,
+    cpu_episodes=8_000,
+    reference=Reference(
+        observation=WITH_OBJECT,
+        action=BLOCKED,
+        goal="initial gripper xy + U(-0.15, 0.15)^2, on the table",
+        start=OBJECT_START.format(0.15, "low over the table"),
+        history=FETCH_HISTORY,
+        differences=FETCH_DIFFERENCES,
+    ),
+)
+
+
+# book/worlds/pushing.md, section "The tasks in numbers"
+FETCH_PICK = replace(
+    FETCH_PUSH,
+    name="FetchPick",
+    env_id="FetchPickAndPlace-v4",
+    source="Plappert et al. 2018; gymnasium-robotics FetchPickAndPlace-v4",
+    expert="smore_lit.worlds.pushing:PickExpert",
+    reference=replace(
+        FETCH_PUSH.reference,
+        action=GRASP,
+        goal="initial gripper xy + U(-0.15, 0.15)^2, on the table; with "
+        "probability 0.5 raised by U(0, 0.45)",
+        start=OBJECT_START.format(0.15, "0.11 m over the block"),
+    ),
+)
+FETCH_SLIDE = replace(
+    FETCH_PUSH,
+    name="FetchSlide",
+    env_id="FetchSlide-v4",
+    source="Plappert et al. 2018; gymnasium-robotics FetchSlide-v4",
+    expert="smore_lit.worlds.pushing:SlideExpert",
+    reference=replace(
+        FETCH_PUSH.reference,
+        goal="initial gripper xy + (0.4, 0) + U(-0.3, 0.3)^2, on the table",
+        start=OBJECT_START.format(0.1, "low over the table"),
+    ),
+)
+FAMILY = (FETCH_PUSH, FETCH_PICK, FETCH_SLIDE)
 
 
 # book/worlds/pushing.md, section "What the three share"

@@ -7,6 +7,11 @@ maintains.
 
 __all__ = [
     "find_models",
+    "SAWYER_MOVE",
+    "SAWYER_DIFFERENCES",
+    "SAWYER_REACH",
+    "SAWYER_DOOR",
+    "FAMILY",
     "REACH",
     "SUBSTEPS",
     "ARM",
@@ -24,9 +29,12 @@ __all__ = [
 
 # book/worlds/sawyer.md, section "Rebuild an arm and its door"
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+
+from smore_lit.worlds.tasks import Reference, Task
 
 
 # book/worlds/sawyer.md, section "What is gone and what is left"
@@ -40,6 +48,76 @@ def find_models() -> Path:
     if found is None:
         raise ImportError("No module named 'metaworld'")
     return Path(found.submodule_search_locations[0], "assets/sawyer_xyz")
+
+
+# book/worlds/sawyer.md, section "The tasks in numbers"
+SAWYER_MOVE = (
+    (3, "mocap target of the hand displaced by 0.02 m, then boxed", "m"),
+)
+SAWYER_DIFFERENCES = (
+    "metaworld's arm and gripper: the hand lies 12 cm beyond the wrist, "
+    "where the original's was at the wrist; MuJoCo 3.3.0",
+    "every episode starts from one stored state, and the goal comes from "
+    "the seed of the episode, not from a global generator",
+    "the published data hold 49 actions per episode, ours 50",
+)
+SAWYER_REACH = Task(
+    name="SawyerReach",
+    env_id="smore_lit/SawyerReach-v1",
+    entry_point="smore_lit.worlds.sawyer:SawyerReach",
+    observation_size=3,
+    goal_size=3,
+    action_size=3,
+    goal_index=(0, 1, 2),
+    threshold=0.06,
+    success_threshold=0.06,
+    horizon=50,
+    source="Nair et al. 2018 (multiworld SawyerReachXYZEnv-v1), rebuilt",
+    simulators=("mujoco", "metaworld"),
+    expert="smore_lit.worlds.inverse_kinematics:HandExpert",
+    reference=Reference(
+        observation=((3, "hand position", "m"),),
+        action=SAWYER_MOVE,
+        goal="uniform in the box [-0.2, 0.2] x [0.55, 0.75] x [0.05, 0.30]",
+        start="hand driven to (0, 0.5, 0.02), outside the box",
+        history=("smore_lit/SawyerReach-v1: first version",),
+        differences=(
+            *SAWYER_DIFFERENCES,
+            "the table is 5 cm lower, clear of metaworld's longer fingers",
+        ),
+    ),
+)
+
+
+# book/worlds/sawyer.md, section "The tasks in numbers"
+SAWYER_DOOR = replace(
+    SAWYER_REACH,
+    name="SawyerDoor",
+    env_id="smore_lit/SawyerDoor-v1",
+    entry_point="smore_lit.worlds.sawyer:SawyerDoor",
+    observation_size=4,
+    goal_size=1,
+    goal_index=(3,),
+    threshold=0.06,
+    success_threshold=0.02,
+    unit="rad",
+    source="Nair et al. 2018 (multiworld SawyerDoor-v0), rebuilt",
+    expert="smore_lit.worlds.inverse_kinematics:DoorExpert",
+    reference=Reference(
+        observation=((3, "hand position", "m"), (1, "door angle", "rad")),
+        action=SAWYER_MOVE,
+        goal="U(0, 0.83)",
+        start="hand driven to (-0.05, 0.635, 0.225), door shut and at rest",
+        history=("smore_lit/SawyerDoor-v1: first version",),
+        differences=(
+            *SAWYER_DIFFERENCES,
+            "metaworld's panel, smaller and lighter, half a turn about; a "
+            "bar on two posts in place of metaworld's handle",
+            "the hook is the gripper's far finger, 9 mm thick, not 2 cm",
+        ),
+    ),
+)
+FAMILY = (SAWYER_REACH, SAWYER_DOOR)
 
 
 # book/worlds/sawyer.md, section "Hold the arm by its hand"

@@ -14,39 +14,14 @@ __all__ = [
     "GRIPPER",
     "FINGERS",
     "SPEEDS",
-    "OBJECT",
-    "OBJECT_MOTION",
-    "WITHOUT_OBJECT",
-    "WITH_OBJECT",
     "MOVE",
     "BLOCKED",
-    "GRASP",
     "FETCH_HISTORY",
     "FETCH_DIFFERENCES",
-    "OBJECT_START",
     "FETCH_REACH",
-    "FETCH_PUSH",
-    "FETCH_PICK",
-    "FETCH_SLIDE",
-    "HAND_GOAL",
-    "HAND_HISTORY",
-    "HAND_DIFFERENCES",
-    "HAND_REACH",
-    "REACHER_HISTORY",
-    "REACHER_DIFFERENCES",
-    "ANGLES",
-    "TURNING",
-    "FINGERTIP",
-    "REACHER",
-    "REACHER_BLIND",
-    "SAWYER_MOVE",
-    "SAWYER_DIFFERENCES",
-    "SAWYER_REACH",
-    "SAWYER_DOOR",
-    "POINT_DIFFERENCES",
-    "POINT_REACH",
-    "POINT_ROOMS",
-    "TASKS",
+    "FAMILY",
+    "WORLDS",
+    "list_tasks",
     "with_noise",
     "import_task",
     "load_task",
@@ -66,8 +41,10 @@ __all__ = [
 import contextlib
 import ctypes.util
 import functools
+import importlib
 import io
 import os
+import pkgutil
 import re
 import textwrap
 from collections.abc import Callable
@@ -189,6 +166,8 @@ class Task(Judge):
     paper_episodes: int = 2_000  # of one mixture, as published
     cpu_episodes: int = 2_000  # what a laptop makes in minutes
     action_noise: float = 0.0  # standard deviation, in units of action
+    simulators: tuple[str, ...] = ("gymnasium",)  # they decide its physics
+    expert: str | Callable | None = None  # a policy, its class or its place
     reference: Reference | None = None
     env_kwargs: dict | None = field(default=None, hash=False)  # for its maker
 
@@ -207,30 +186,18 @@ class Task(Judge):
 NOISE_MARK = "-noise"
 
 
-# book/worlds/tasks.md, section "Four tasks with one arm"
+# book/worlds/tasks.md, section "The first task"
 GRIPPER = ((3, "gripper position", "m"),)
 FINGERS = ((2, "finger positions", "m"),)
 SPEEDS = (
     (3, "gripper velocity x 0.04 s", "m"),
     (2, "finger velocities x 0.04 s", "m"),
 )
-OBJECT = (
-    (3, "object position", "m"),
-    (3, "object position minus gripper position", "m"),
-)
-OBJECT_MOTION = (
-    (3, "object orientation, Euler angles", "rad"),
-    (3, "object velocity minus gripper velocity, x 0.04 s", "m"),
-    (3, "object angular velocity x 0.04 s", "rad"),
-)
-WITHOUT_OBJECT = GRIPPER + FINGERS + SPEEDS
-WITH_OBJECT = GRIPPER + OBJECT + FINGERS + OBJECT_MOTION + SPEEDS
 MOVE = ((3, "gripper displacement of 0.05 m, softly followed", "m"),)
 BLOCKED = (*MOVE, (1, "nothing: the fingers are blocked shut", "-"))
-GRASP = (*MOVE, (1, "fingers opened by 0.05 m, -1 closes", "m"))
 
 
-# book/worlds/tasks.md, section "Four tasks with one arm"
+# book/worlds/tasks.md, section "The first task"
 FETCH_HISTORY = (
     "v1: mujoco-py; the version of the paper and of the published data",
     "v2: MuJoCo's own Python bindings",
@@ -243,13 +210,9 @@ FETCH_DIFFERENCES = (
     "environment that we judge in",
     "the published data hold 49 actions per episode, ours 50",
 )
-OBJECT_START = (
-    "object at gripper xy + U(-{0}, {0})^2, redrawn while within 0.1 m; "
-    "arm always at the same place, {1}"
-)
 
 
-# book/worlds/tasks.md, section "Four tasks with one arm"
+# book/worlds/tasks.md, section "The first task"
 FETCH_REACH = Task(
     name="FetchReach",
     env_id="FetchReach-v4",
@@ -261,8 +224,10 @@ FETCH_REACH = Task(
     success_threshold=0.05,
     horizon=50,
     source="Plappert et al. 2018; gymnasium-robotics FetchReach-v4",
+    simulators=("mujoco", "gymnasium-robotics"),
+    expert="smore_lit.worlds.experts:ReachExpert",
     reference=Reference(
-        observation=WITHOUT_OBJECT,
+        observation=GRIPPER + FINGERS + SPEEDS,
         action=BLOCKED,
         goal="initial gripper position + U(-0.15, 0.15)^3",
         start="arm at rest, gripper at (1.342, 0.749, 0.535)",
@@ -272,303 +237,27 @@ FETCH_REACH = Task(
 )
 
 
-# book/worlds/tasks.md, section "Four tasks with one arm"
-FETCH_PUSH = replace(
-    FETCH_REACH,
-    name="FetchPush",
-    env_id="FetchPush-v4",
-    observation_size=25,
-    goal_index=(3, 4, 5),
-    source="Plappert et al. 2018; gymnasium-robotics FetchPush-v4",
-    paper_episodes=40_000,
-    cpu_episodes=8_000,
-    reference=Reference(
-        observation=WITH_OBJECT,
-        action=BLOCKED,
-        goal="initial gripper xy + U(-0.15, 0.15)^2, on the table",
-        start=OBJECT_START.format(0.15, "low over the table"),
-        history=FETCH_HISTORY,
-        differences=FETCH_DIFFERENCES,
-    ),
-)
+# book/worlds/tasks.md, section "All of them"
+FAMILY = (FETCH_REACH,)
+WORLDS = "smore_lit.worlds"
 
 
-# book/worlds/tasks.md, section "Four tasks with one arm"
-FETCH_PICK = replace(
-    FETCH_PUSH,
-    name="FetchPick",
-    env_id="FetchPickAndPlace-v4",
-    source="Plappert et al. 2018; gymnasium-robotics FetchPickAndPlace-v4",
-    reference=replace(
-        FETCH_PUSH.reference,
-        action=GRASP,
-        goal="initial gripper xy + U(-0.15, 0.15)^2, on the table; with "
-        "probability 0.5 raised by U(0, 0.45)",
-        start=OBJECT_START.format(0.15, "0.11 m over the block"),
-    ),
-)
-FETCH_SLIDE = replace(
-    FETCH_PUSH,
-    name="FetchSlide",
-    env_id="FetchSlide-v4",
-    source="Plappert et al. 2018; gymnasium-robotics FetchSlide-v4",
-    reference=replace(
-        FETCH_PUSH.reference,
-        goal="initial gripper xy + (0.4, 0) + U(-0.3, 0.3)^2, on the table",
-        start=OBJECT_START.format(0.1, "low over the table"),
-    ),
-)
+@functools.cache
+def list_tasks() -> dict[str, Task]:
+    """Return the tasks by name.
 
-
-# book/worlds/tasks.md, section "A hand with twenty motors"
-HAND_GOAL = (
-    "a finger f other than the thumb and a point p = palm + (0, -0.09, 0.05)"
-    " + N(0, 0.005^2)^3; f and thumb 0.005 m before p, each from its own "
-    "side, the others where they start; with probability 0.1 all where they "
-    "start"
-)
-HAND_HISTORY = (
-    "v0: mujoco-py; the version of the paper and of the published data",
-    "v1: MuJoCo's own Python bindings",
-    "v2: reset restores the whole state, but starts elsewhere; broken",
-    "v3: starts where the documentation says; ours, at MuJoCo 3.3.0",
-)
-HAND_DIFFERENCES = (
-    "MuJoCo 3.3.0 in place of 2.x under mujoco-py: contacts differ "
-    "slightly, so we make our data in the environment that we judge in",
-    "the paper's text does not say whether its 1 cm is for each finger; "
-    "in its simulator and ours it bounds the norm over all five",
-    "the published data hold 49 actions per episode, ours 50",
-)
-
-
-# book/worlds/tasks.md, section "A hand with twenty motors"
-HAND_REACH = Task(
-    name="HandReach",
-    env_id="HandReach-v3",
-    observation_size=63,
-    goal_size=15,
-    action_size=20,
-    goal_index=tuple(range(48, 63)),
-    threshold=0.01,
-    success_threshold=0.01,
-    horizon=50,
-    source="Plappert et al. 2018; gymnasium-robotics HandReach-v3",
-    paper_episodes=40_000,
-    cpu_episodes=8_000,
-    reference=Reference(
-        observation=(
-            (24, "joint positions", "rad"),
-            (24, "joint velocities", "rad/s"),
-            (15, "fingertips: first, middle, ring, little, thumb", "m"),
-        ),
-        action=(
-            (2, "wrist joints at the upper end of their range", "rad"),
-            (13, "joints of the four fingers, likewise", "rad"),
-            (5, "joints of the thumb, likewise", "rad"),
-        ),
-        goal=HAND_GOAL,
-        start="the same pose in every episode, at rest",
-        history=HAND_HISTORY,
-        differences=HAND_DIFFERENCES,
-    ),
-)
-
-
-# book/worlds/tasks.md, section "Two links"
-REACHER_HISTORY = (
-    "Reacher-v2: mujoco-py, 11 numbers; below the wrapper of the paper",
-    "Reacher-v4: MuJoCo's own Python bindings",
-    "Reacher-v5: the constant z difference dropped from the observation",
-    "smore_lit/Reacher-v1: v5 as a goal task, with the z difference back",
-)
-REACHER_DIFFERENCES = (
-    "MuJoCo 3.3.0 in place of 2.x under mujoco-py",
-    "the published data hold 49 actions per episode, ours 50",
-)
-
-
-# book/worlds/tasks.md, section "Two links"
-ANGLES = ((2, "cosines of the angles", "-"), (2, "sines of the angles", "-"))
-TURNING = ((2, "angular velocities", "rad/s"),)
-FINGERTIP = ((2, "fingertip position", "m"),)
-REACHER = Task(
-    name="Reacher",
-    env_id="smore_lit/Reacher-v1",
-    entry_point="smore_lit.worlds.reacher:Reacher",
-    observation_size=11,
-    goal_size=2,
-    action_size=2,
-    goal_index=(8, 9),
-    threshold=0.05,
-    success_threshold=0.05,
-    horizon=50,
-    source="gymnasium Reacher-v5 behind the goal wrapper of Yang et al. 2022",
-    reference=Reference(
-        observation=(
-            *ANGLES,
-            (2, "target position: not relabelled with the goal", "m"),
-            *TURNING,
-            *FINGERTIP,
-            (1, "fingertip z minus target z: always 0", "m"),
-        ),
-        action=((2, "torque of 200 on a joint (gear 200)", "N m"),),
-        goal="U(-0.2, 0.2)^2, redrawn until its norm is below 0.2",
-        start="angles U(-0.1, 0.1), angular velocities U(-0.005, 0.005)",
-        history=REACHER_HISTORY,
-        differences=REACHER_DIFFERENCES,
-    ),
-)
-
-
-# book/worlds/tasks.md, section "Two links"
-REACHER_BLIND = replace(
-    REACHER,
-    name="ReacherBlind",
-    env_id="smore_lit/ReacherBlind-v1",
-    entry_point="smore_lit.worlds.reacher:ReacherBlind",
-    observation_size=8,
-    goal_index=(6, 7),
-    reference=replace(
-        REACHER.reference,
-        observation=ANGLES + TURNING + FINGERTIP,
-        differences=(
-            *REACHER_DIFFERENCES,
-            "no target and no constant 0 in the observation",
-        ),
-    ),
-)
-
-
-# book/worlds/tasks.md, section "A Sawyer arm"
-SAWYER_MOVE = (
-    (3, "mocap target of the hand displaced by 0.02 m, then boxed", "m"),
-)
-SAWYER_DIFFERENCES = (
-    "metaworld's arm and gripper: the hand lies 12 cm beyond the wrist, "
-    "where the original's was at the wrist; MuJoCo 3.3.0",
-    "every episode starts from one stored state, and the goal comes from "
-    "the seed of the episode, not from a global generator",
-    "the published data hold 49 actions per episode, ours 50",
-)
-SAWYER_REACH = Task(
-    name="SawyerReach",
-    env_id="smore_lit/SawyerReach-v1",
-    entry_point="smore_lit.worlds.sawyer:SawyerReach",
-    observation_size=3,
-    goal_size=3,
-    action_size=3,
-    goal_index=(0, 1, 2),
-    threshold=0.06,
-    success_threshold=0.06,
-    horizon=50,
-    source="Nair et al. 2018 (multiworld SawyerReachXYZEnv-v1), rebuilt",
-    reference=Reference(
-        observation=((3, "hand position", "m"),),
-        action=SAWYER_MOVE,
-        goal="uniform in the box [-0.2, 0.2] x [0.55, 0.75] x [0.05, 0.30]",
-        start="hand driven to (0, 0.5, 0.02), outside the box",
-        history=("smore_lit/SawyerReach-v1: first version",),
-        differences=(
-            *SAWYER_DIFFERENCES,
-            "the table is 5 cm lower, clear of metaworld's longer fingers",
-        ),
-    ),
-)
-
-
-# book/worlds/tasks.md, section "A Sawyer arm"
-SAWYER_DOOR = replace(
-    SAWYER_REACH,
-    name="SawyerDoor",
-    env_id="smore_lit/SawyerDoor-v1",
-    entry_point="smore_lit.worlds.sawyer:SawyerDoor",
-    observation_size=4,
-    goal_size=1,
-    goal_index=(3,),
-    threshold=0.06,
-    success_threshold=0.02,
-    unit="rad",
-    source="Nair et al. 2018 (multiworld SawyerDoor-v0), rebuilt",
-    reference=Reference(
-        observation=((3, "hand position", "m"), (1, "door angle", "rad")),
-        action=SAWYER_MOVE,
-        goal="U(0, 0.83)",
-        start="hand driven to (-0.05, 0.635, 0.225), door shut and at rest",
-        history=("smore_lit/SawyerDoor-v1: first version",),
-        differences=(
-            *SAWYER_DIFFERENCES,
-            "metaworld's panel, smaller and lighter, half a turn about; a "
-            "bar on two posts in place of metaworld's handle",
-            "the hook is the gripper's far finger, 9 mm thick, not 2 cm",
-        ),
-    ),
-)
-
-
-# book/worlds/tasks.md, section "Points"
-POINT_DIFFERENCES = (
-    "the published data hold 49 actions per episode, ours 50",
-)
-
-
-# book/worlds/tasks.md, section "Points"
-POINT_REACH = Task(
-    name="PointReach",
-    env_id="smore_lit/PointReach-v1",
-    entry_point="smore_lit.worlds.points:PointReach",
-    observation_size=2,
-    goal_size=2,
-    action_size=2,
-    goal_index=(0, 1),
-    threshold=1.0,
-    success_threshold=1.0,
-    horizon=50,
-    unit="1",
-    source="Nair et al. 2018 (multiworld Point2DLargeEnv-v1), rebuilt",
-    reference=Reference(
-        observation=((2, "position", "1"),),
-        action=((2, "displacement of 1, then clipped to the square", "1"),),
-        goal="uniform in [-5, 5]^2",
-        start="uniform in [-5, 5]^2",
-        history=("smore_lit/PointReach-v1: first version",),
-        differences=POINT_DIFFERENCES,
-    ),
-)
-POINT_ROOMS = replace(
-    POINT_REACH,
-    name="PointRooms",
-    env_id="smore_lit/PointRooms-v1",
-    entry_point="smore_lit.worlds.points:PointRooms",
-    source="Yang et al. 2022 (Point2D-FourRoom-v1), rebuilt",
-    reference=replace(
-        POINT_REACH.reference,
-        goal="uniform in [-5, 5]^2 outside the walls",
-        start="uniform in [-5, 5]^2 outside the walls",
-        history=("smore_lit/PointRooms-v1: first version",),
-    ),
-)
+    They are those in the constant `FAMILY` of each module on worlds.
+    """
+    found = {task.name: task for task in FAMILY}
+    place = importlib.import_module(WORLDS).__path__
+    for name in sorted(module.name for module in pkgutil.iter_modules(place)):
+        module = importlib.import_module(f"{WORLDS}.{name}")
+        family = getattr(module, "FAMILY", ())
+        found |= {task.name: task for task in family}
+    return found
 
 
 # book/worlds/tasks.md, section "All of them"
-TASKS = {
-    task.name: task
-    for task in (
-        FETCH_REACH,
-        FETCH_PUSH,
-        FETCH_PICK,
-        FETCH_SLIDE,
-        HAND_REACH,
-        REACHER,
-        REACHER_BLIND,
-        SAWYER_REACH,
-        SAWYER_DOOR,
-        POINT_REACH,
-        POINT_ROOMS,
-    )
-}
-
-
 def with_noise(task: Task, sigma: float) -> Task:
     """Return `task` with noise on its actions, and with its own name.
 
@@ -619,7 +308,7 @@ def load_task(name: str | Task) -> Task:
     """Return the task called `name`; a `Task` is returned as it is.
 
     Args:
-        name: one of the keys of `TASKS`, or "module:NAME" for a task of
+        name: one of the keys of `list_tasks`, or "module:NAME" for a task of
             your own; with "-noise" and a standard deviation behind it for a
             noisy one.
 
@@ -632,13 +321,13 @@ def load_task(name: str | Task) -> Task:
     if hasattr(name, "make"):
         return name
     base, mark, noise = str(name).partition(NOISE_MARK)
-    if ":" not in base and base not in TASKS:
-        known = ", ".join(TASKS)
+    if ":" not in base and base not in list_tasks():
+        known = ", ".join(list_tasks())
         raise ValueError(
             f"unknown task {name!r}; known: {known}; one of your own is"
             " module:NAME"
         )
-    task = import_task(base) if ":" in base else TASKS[base]
+    task = import_task(base) if ":" in base else list_tasks()[base]
     if not mark:
         return task
     try:
@@ -677,7 +366,7 @@ def explain_simulator(task: Task, error: Exception) -> str:
     """
     reason = " ".join(f"{type(error).__name__}: {error}".split())
     head = f"{task.name} does not open ({textwrap.shorten(reason, 200)}): "
-    if task.base not in TASKS:
+    if task.base not in list_tasks():
         return f"{head}check its name and arguments and install what it needs"
     try:
         found = version("mujoco")
