@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 import smore_lit
-from smore_lit.data import datasets, pictures, worlds
-from smore_lit.worlds.tasks import TASKS, load_task
+from smore_lit.data import datasets
 from smore_lit.running.rollouts import Rollouts
+from smore_lit.worlds import environments as worlds
+from smore_lit.worlds import pictures
+from smore_lit.worlds.tasks import TASKS, load_task
 
 Task = smore_lit.Task
 MODULE = """
