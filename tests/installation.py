@@ -41,7 +41,12 @@ def call(*words, cwd: Path, **variables) -> str:
 def build_sdist(folder: Path) -> Path:
     """Build the source distribution and return it, unpacked, in `folder`."""
     copy = folder / "copy"
-    ignore = shutil.ignore_patterns(*LEFT, "__pycache__", "*.egg-info")
+    passing = shutil.ignore_patterns("__pycache__", "*.egg-info")
+
+    def ignore(place, names):
+        left = LEFT if Path(place) == ROOT else ()
+        return passing(place, names) | ({*left} & {*names})
+
     shutil.copytree(ROOT, copy, ignore=ignore)
     call(sys.executable, "-c", BUILD.format("sdist", ".."), cwd=copy)
     (archive,) = folder.glob("*.tar.gz")

@@ -155,7 +155,7 @@ def test_a_task_and_a_method_are_a_chapter_each(tree):
     tasks = json.loads(run(tree, *command, "tasks", "--json"))
     assert "Hill" in json.dumps(tasks)
     assert "plain" in run(tree, *command, "algorithms")
-    place = "--data", "data", "--size", "cpu", "--expert-percent", "0"
+    place = "--root", "data", "--size", "cpu", "--expert-percent", "0"
     run(tree, *command, "data", "make", "Hill", *place)
     words = "Hill", "--algo", "plain", *place, "--updates", "2"
     words += "--seeds", "1", "--eval-episodes", "1", "--strength", "2.0"

@@ -78,7 +78,8 @@ def build_parser() -> Parser:
     )
     tasks = add_command(words, "tasks", commands.show_tasks)
     tasks.add_argument("--task", metavar="NAME", help="this one only")
-    data = words.add_parser("data", help="Make, inspect, import and export datasets.")
+    text = "Make, inspect, import and export datasets."
+    data = words.add_parser("data", help=text, description=text)
     add_data_commands(
         data.add_subparsers(dest="action", metavar="ACTION", required=True)
     )
