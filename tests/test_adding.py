@@ -125,6 +125,7 @@ def run(tree, *words):
     return done.stdout
 
 
+@pytest.mark.weekly
 def test_a_task_and_a_method_are_a_chapter_each(tree):
     add(
         tree,
