@@ -604,3 +604,37 @@ def test_floating_point_work_is_counted_without_a_trace(data):
         assert torch.equal(generator.get_state(), state)
     one = start_run(data, agent, config, Plan(seeds=1))
     assert flops == 2 * count_flops(one) > 0
+
+
+def test_tensorboard_shows_the_rows_and_changes_nothing(data, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import (
+        EventAccumulator,
+    )
+
+    plain = run_short(data, tmp_path / "plain")
+    drawn = run_short(data, tmp_path / "drawn", logger="tensorboard")
+    assert drawn.scores == plain.scores
+    events = EventAccumulator(str(tmp_path / "drawn" / "tensorboard"))
+    events.Reload()
+    for row in drawn.scores:
+        name = f"scores/return_099/seed {row['seed']}"
+        found = {e.step: e.value for e in events.Scalars(name)}
+        assert found[row["updates"]] == pytest.approx(row["return_099"])
+    rows = read_table(tmp_path / "drawn" / "metrics.csv")
+    found = events.Scalars("metrics/loss_policy/seed 1")
+    assert [e.value for e in found] == pytest.approx(
+        [float(row["loss_policy"]) for row in rows if row["seed"] == "1"]
+    )
+
+
+def test_loggers_are_known_and_need_a_folder(data, tmp_path, monkeypatch):
+    import sys
+
+    with pytest.raises(ValueError, match="unknown logger 'x'; known: csv, t"):
+        run_short(data, logger="x")
+    with pytest.raises(ValueError, match="needs a folder: give out"):
+        run_short(data, logger="tensorboard")
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ValueError, match="TensorBoard is not installed: pip"):
+        run_short(data, tmp_path, logger="tensorboard")

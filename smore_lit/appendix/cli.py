@@ -240,6 +240,12 @@ def add_train(words) -> None:
     add("--manifest", metavar="FILE", help="data by their manifest instead")
     add("--out", metavar="DIR", help="left out: runs/, named after the run")
     add("--device", choices=("cpu", "cuda"), help="left out: cuda if any")
+    add(
+        "--logger",
+        default="csv",
+        choices=("csv", "tensorboard"),
+        help="what to write besides CSV (default csv: nothing)",
+    )
     add_workers(parser)
 
 

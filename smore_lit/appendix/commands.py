@@ -298,6 +298,7 @@ def train_agent(options) -> Answer:
         sys.stderr.isatty(),
         settings,
         options.preset,
+        logger=options.logger,
         runs="runs",
         **plan,
     )

@@ -25,6 +25,9 @@ __all__ = [
     "train_spec",
     "choose_device",
     "Log",
+    "LOGGERS",
+    "open_board",
+    "draw_rows",
     "finish",
     "SCORE_COLUMNS",
     "score_rows",
@@ -112,6 +115,7 @@ from smore_lit.running.loop import (
     hold,
     is_finished,
     limit_threads,
+    metric_rows,
     run_loop,
 )
 from smore_lit.running.rollouts import Rollouts, check_workers
@@ -390,6 +394,7 @@ def train(
     settings: dict | None = None,
     preset: str = "shared",
     runs: Path | str | None = None,
+    logger: str = "csv",
     **plan,
 ) -> Run:
     """Train an agent on recorded episodes, all seeds together.
@@ -411,6 +416,7 @@ def train(
         progress: show a progress bar on standard error.
         settings: hyperparameters that differ from the preset's.
         preset: "shared", the agent's defaults, or another of its presets.
+        logger: "csv", or "tensorboard" for its event files besides.
         plan: any field of `Plan`, such as updates=20_000 or seeds=5.
 
     Returns:
@@ -425,6 +431,9 @@ def train(
     workers = as_whole("workers", workers)
     if task is not None:
         check_workers(workers)
+    if logger not in LOGGERS:
+        known = ", ".join(LOGGERS)
+        raise ValueError(f"unknown logger {logger!r}; known: {known}")
     agent = find_agent(algorithm)
     config = make_config(agent, preset, **(settings or {}))
     try:
@@ -441,8 +450,11 @@ def train(
             out = as_path(runs) / run.spec.folder
         run.directory = None if out is None else as_path(out)
         held = hold(run, run.description, run.directory, plan.updates)
-        with held as record, Log(run, workers) as log:
-            looks = [(plan.eval_every, log.evaluate)]
+        with held as record, Log(run, workers, logger) as log:
+            looks = [
+                (plan.log_every, log.measure),
+                (plan.eval_every, log.evaluate),
+            ]
             taken, seconds = run_loop(record, plan, looks, progress)
             finish(run, taken, seconds, log.spent)
     return run
@@ -455,7 +467,8 @@ def train_spec(spec: Spec, trajectories: Trajectories | dict, **how) -> Run:
     Args:
         spec: which run.
         trajectories: its data, as `train` takes them.
-        how: any of out, runs, device, workers and progress of `train`.
+        how: any of out, runs, device, workers, logger and progress of
+            `train`.
 
     Raises:
         ValueError: other data, or what `train` raises.
@@ -496,9 +509,10 @@ class Log:
     told then, and not after the training that the first evaluation follows.
     """
 
-    def __init__(self, run: Run, workers: int):
+    def __init__(self, run: Run, workers: int, logger: str = "csv"):
         self.run, self.workers, self.rollouts = run, workers, None
         self.table, self.spent = None, 0.0
+        self.board = open_board(run) if logger == "tensorboard" else None
         if run.directory is not None and run.task is not None:
             path = run.directory / "scores.csv"
             self.table = Table(path, SCORE_COLUMNS, run.updates)
@@ -517,7 +531,15 @@ class Log:
         run.scores += rows
         if self.table is not None:
             self.table.append(rows)
+        if self.board is not None:
+            draw_rows(self.board, "scores", METRICS, rows)
         self.spent += time.perf_counter() - began
+
+    def measure(self, measured: dict[str, torch.Tensor]) -> None:
+        """Draw what was measured, where a board shows it."""
+        if self.board is not None:
+            rows = metric_rows(self.run, measured)
+            draw_rows(self.board, "metrics", measured, rows)
 
     def __enter__(self):
         run, plan = self.run, self.run.plan
@@ -529,6 +551,39 @@ class Log:
     def __exit__(self, *exception):
         if self.rollouts is not None:
             self.rollouts.close()
+        if self.board is not None:
+            self.board.close()
+
+
+# book/learning/training.md, section "What a run writes"
+LOGGERS = ("csv", "tensorboard")
+
+
+def open_board(run: Run):
+    """Return a writer for TensorBoard in the folder of a run.
+
+    Raises:
+        ValueError: the run has no folder, or TensorBoard is not installed.
+    """
+    if run.directory is None:
+        raise ValueError("logger='tensorboard' needs a folder: give out=...")
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ValueError(
+            "TensorBoard is not installed: pip install"
+            ' "smore_lit[tensorboard]", or leave out the logger'
+        ) from None
+    place = str(run.directory / "tensorboard")
+    return SummaryWriter(place, purge_step=run.updates + 1)
+
+
+def draw_rows(board, title: str, columns, rows: list[dict]) -> None:
+    """Draw columns of rows, one curve for each column and seed."""
+    for row in rows:
+        for column in columns:
+            name = f"{title}/{column}/seed {row['seed']}"
+            board.add_scalar(name, row[column], row["updates"])
 
 
 # book/learning/training.md, section "What a run writes"

@@ -10,6 +10,7 @@ __all__ = [
     "is_finished",
     "has_begun",
     "check_finite",
+    "metric_rows",
     "Record",
     "hold",
     "hold_signals",
@@ -118,6 +119,18 @@ def check_finite(measured: dict[str, torch.Tensor], updates: int) -> None:
             )
 
 
+def metric_rows(
+    learner: Learner, measured: Mapping[str, Tensor]
+) -> list[dict[str, Any]]:
+    """Return one row per seed of what was measured at an update."""
+    values = {name: each.tolist() for name, each in measured.items()}
+    return [
+        {"updates": learner.updates, "seed": seed}
+        | {name: numbers[n] for name, numbers in values.items()}
+        for n, seed in enumerate(learner.seeds)
+    ]
+
+
 # book/running/loop.md, section "A folder for a run"
 @dataclass
 class Record:
@@ -141,19 +154,13 @@ class Record:
 
     def measure(self, measured: Mapping[str, Tensor]) -> None:
         """Append one row per seed to metrics.csv."""
-        updates, seeds = self.learner.updates, self.learner.seeds
-        check_finite(measured, updates)
+        check_finite(measured, self.learner.updates)
         if self.folder is not None:
             if self.table is None:
                 columns = ["updates", "seed", *measured]
                 path = self.folder / "metrics.csv"
                 self.table = Table(path, columns, self.start)
-            values = {name: each.tolist() for name, each in measured.items()}
-            self.table.append(
-                {"updates": updates, "seed": seed}
-                | {name: numbers[n] for name, numbers in values.items()}
-                for n, seed in enumerate(seeds)
-            )
+            self.table.append(metric_rows(self.learner, measured))
 
     def save(self, measured: Mapping[str, Tensor]) -> None:
         """Write checkpoint.pt."""
