@@ -9,7 +9,6 @@ __all__ = [
     "whole",
     "read_whole",
     "most_workers",
-    "read_any_whole",
     "read_number",
     "read_comments",
     "show",
@@ -43,24 +42,26 @@ from smore_lit.running.files import as_whole
 
 
 # book/appendix/options.md, section "Read a value"
-def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+def whole(
+    least: float = -math.inf, most: float = math.inf
+) -> Callable[[str], int]:
     """Return a reader of whole numbers from `least` to `most`.
 
     The reader raises argparse.ArgumentTypeError, which the parser prints.
     """
-    bound = "or more" if most is None else f"to {most}"
+    due = "a whole number"
+    if least > -math.inf:
+        due += f", {least} "
+        due += "or more" if most == math.inf else f"to {most}"
 
     def read(text: str) -> int:
         with contextlib.suppress(ValueError):
             value = read_whole(text)
-            if least <= value and (most is None or value <= most):
+            if least <= value <= most:
                 return value
-        raise argparse.ArgumentTypeError(
-            f"must be a whole number, {least} {bound}, got {text!r}"
-        )
+        raise argparse.ArgumentTypeError(f"must be {due}, got {text!r}")
 
     return read
-
 
 
 def read_whole(text: str) -> int:
@@ -77,13 +78,6 @@ def most_workers() -> int:
 
 
 # book/appendix/options.md, section "Read a value"
-def read_any_whole(text: str) -> int:
-    """Read a whole number, as `whole` does, from any range."""
-    with contextlib.suppress(ValueError):
-        return read_whole(text)
-    raise argparse.ArgumentTypeError(f"must be a whole number, got {text!r}")
-
-
 def read_number(text: str) -> float:
     """Read a finite number; argparse.ArgumentTypeError if it is none."""
     with contextlib.suppress(ValueError):
@@ -115,10 +109,10 @@ def show(value: Any) -> str:
 
 # book/appendix/options.md, section "From a field to an option"
 KINDS = {
-    int: {"metavar": "INT", "type": read_any_whole},
+    int: {"metavar": "INT", "type": whole()},
     float: {"metavar": "FLOAT", "type": read_number},
     str: {"metavar": "NAME"},
-    tuple: {"metavar": "INT", "type": read_any_whole, "nargs": "+"},
+    tuple: {"metavar": "INT", "type": whole(), "nargs": "+"},
     bool: {"action": argparse.BooleanOptionalAction},
 }
 
