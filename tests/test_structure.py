@@ -15,18 +15,8 @@ import yaml
 from smore_lit.appendix.literate import MAIN, is_definition, read_chapter
 
 ROOT = Path(__file__).resolve().parents[1]
-WINGS = [
-    "theory",
-    "running",
-    "learning",
-    "baselines",
-    "worlds",
-    "data",
-    "benchmark",
-    "experiments",
-    "planning",
-    "appendix",
-]
+COLOPHON = (ROOT / "book/appendix/literate.md").read_text()
+WINGS = re.findall(r"^\| `(\w+)` \|", COLOPHON, re.M)
 MODULES = sorted(
     path
     for path in (ROOT / "smore_lit").rglob("*.py")
@@ -64,6 +54,12 @@ def imported_wings(path):
             parts = name.split(".")
             if parts[0] == "smore_lit" and len(parts) > 1:
                 yield parts[1]
+
+
+def test_the_colophon_lists_every_room():
+    chapters = {path.parent.name for path in ROOT.glob("book/*/*.md")}
+    modules = {path.parent.name for path in ROOT.glob("smore_lit/*/*.py")}
+    assert chapters | modules == set(WINGS)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=label)

@@ -6,6 +6,7 @@ Data, an agent and a plan go in; a policy, its scores and a curve come out.
 
 __all__ = [
     "Plan",
+    "make_plan",
     "Spec",
     "sizes_of",
     "fingerprint",
@@ -134,6 +135,19 @@ class Plan(Schedule):
     eval_episodes: int = 50  # per seed and evaluation
     eval_seed: int = 0  # which episodes
     compile: bool = False  # fuse the losses with a C++ compiler
+
+
+# book/learning/training.md, section "What makes a run"
+def make_plan(fields: Mapping[str, Any]) -> Plan:
+    """Return a plan with these fields.
+
+    Raises:
+        ValueError: an unknown field, or a value out of its range.
+    """
+    try:
+        return Plan(**fields)
+    except TypeError as error:
+        raise ValueError(f"unknown option of training: {error}") from None
 
 
 # book/learning/training.md, section "What makes a run"
@@ -431,15 +445,9 @@ def train(
     workers = as_whole("workers", workers)
     if task is not None:
         check_workers(workers)
-    if logger not in LOGGERS:
-        known = ", ".join(LOGGERS)
-        raise ValueError(f"unknown logger {logger!r}; known: {known}")
     agent = find_agent(algorithm)
     config = make_config(agent, preset, **(settings or {}))
-    try:
-        plan = Plan(**plan)
-    except TypeError as error:
-        raise ValueError(f"unknown option of training: {error}") from None
+    plan = make_plan(plan)
     task = None if task is None else smore_lit.load_task(task)
     if isinstance(trajectories, str | bytes | os.PathLike):
         trajectories = smore_lit.read_dataset(trajectories, task)
@@ -512,7 +520,7 @@ class Log:
     def __init__(self, run: Run, workers: int, logger: str = "csv"):
         self.run, self.workers, self.rollouts = run, workers, None
         self.table, self.spent = None, 0.0
-        self.board = open_board(run) if logger == "tensorboard" else None
+        self.board = open_board(run, logger)
         if run.directory is not None and run.task is not None:
             path = run.directory / "scores.csv"
             self.table = Table(path, SCORE_COLUMNS, run.updates)
@@ -559,12 +567,18 @@ class Log:
 LOGGERS = ("csv", "tensorboard")
 
 
-def open_board(run: Run):
-    """Return a writer for TensorBoard in the folder of a run.
+def open_board(run: Run, logger: str):
+    """Return a writer for TensorBoard, if that is the logger.
 
     Raises:
-        ValueError: the run has no folder, or TensorBoard is not installed.
+        ValueError: an unknown logger, a run without a folder, or TensorBoard
+            is not installed.
     """
+    if logger not in LOGGERS:
+        known = ", ".join(LOGGERS)
+        raise ValueError(f"unknown logger {logger!r}; known: {known}")
+    if logger != "tensorboard":
+        return None
     if run.directory is None:
         raise ValueError("logger='tensorboard' needs a folder: give out=...")
     try:
