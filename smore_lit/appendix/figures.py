@@ -49,7 +49,7 @@ STYLE = {
 def use_style() -> None:
     """Set size, font and colours of all figures drawn from here on."""
     import matplotlib as mpl
-    from cycler import cycler
+    from matplotlib.rcsetup import cycler
 
     mpl.rcParams.update(STYLE)
     cycle = cycler(color=list(COLOURS.values()))
