@@ -7,7 +7,7 @@ EXECUTED := _build/executed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chapter weekly-test sync check book lint clean
+.PHONY: help setup demo test chapter weekly-test sync check book lint types clean
 
 help:
 	@echo "make setup   create .venv with pinned packages"
@@ -19,6 +19,7 @@ help:
 	@echo "make check   list notebooks and modules that differ from their chapters"
 	@echo "make book    build the book into $(BOOK_PAGES)"
 	@echo "make lint    check style"
+	@echo "make types   check the package's types (a minute the first time)"
 	@echo "make clean   remove what was built, but not .venv, data or runs"
 
 setup: $(STAMP)
@@ -81,7 +82,10 @@ lint: setup
 	@$(BIN)/ruff check smore_lit tests benchmarks book/conftest.py
 	@$(BIN)/ruff format --check tests benchmarks smore_lit/__init__.py book/conftest.py
 
+types: setup
+	@$(BIN)/mypy
+
 clean:
-	@rm -rf _build jupyter_execute demo .pytest_cache .ruff_cache *.egg-info
+	@rm -rf _build jupyter_execute demo .pytest_cache .ruff_cache .mypy_cache *.egg-info
 	@find book smore_lit tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 	@find book -name .ipynb_checkpoints -prune -exec rm -rf {} +

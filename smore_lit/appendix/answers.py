@@ -55,7 +55,7 @@ def plain(value: Any) -> Any:
 
 
 # book/appendix/answers.md, section "One answer, two forms"
-def align(rows: Iterable[Sequence[str]]) -> str:
+def align(rows: Iterable[Sequence]) -> str:
     """Return rows of cells as lines, each column as wide as it needs."""
     rows = [list(map(str, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -117,6 +117,7 @@ def is_foreseen(error: BaseException) -> bool:
     if not isinstance(error, ValueError | FloatingPointError):
         return False
     place = error.__traceback__
+    assert place is not None  # it was caught
     while place.tb_next is not None:
         place = place.tb_next
     frame = place.tb_frame

@@ -54,6 +54,7 @@ from smore_lit.appendix.options import (
     add_fields,
     add_learning,
     add_plan,
+    first_line,
     flag,
     most_workers,
     read_comments,
@@ -111,7 +112,7 @@ def add_command(
         goes_on: the same command finishes what was interrupted.
         late: adds options when the command is called, see `Parser`.
     """
-    text = answer.__doc__.splitlines()[0]
+    text = first_line(answer)
     parser = commands.add_parser(
         name, late=late, help=text, description=text
     )

@@ -268,8 +268,8 @@ def show_hyperparameters(name: str) -> Answer:
     found = describe_fields(name)
     rows = [("option", *found[0]["values"], "what it is")]
     for field in found:
-        values = map(show, field["values"].values())
-        rows.append((field["option"], *values, field["help"]))
+        cells = map(show, field["values"].values())
+        rows.append((field["option"], *cells, field["help"]))
     values = {"algorithm": name, "hyperparameters": found}
     return Answer(values, align(rows))
 
@@ -289,7 +289,7 @@ def train_agent(options) -> Answer:
     Plan(**plan)
     data = read_dataset(choose_manifest(task, options), task)
     run = train(
-        as_trajectories(**data),
+        as_trajectories(data),
         agent,
         task,
         options.out or None,
@@ -322,7 +322,7 @@ def choose_manifest(task: Task, options) -> Path:
 
 
 # book/appendix/commands.md, section "Training"
-def describe_run(out: Path, summary: dict) -> Answer:
+def describe_run(out: Path | None, summary: dict) -> Answer:
     """Return what a finished run found."""
     head = (
         f"{out}: {summary['task']}, {summary['algorithm']},"

@@ -114,7 +114,7 @@ def compare(task: Task, run: Run, halves: dict[str, dict]) -> dict:
         paper if paper and paper["mean"] <= ceiling(g, task.horizon) else None
         for g in SHOWN.values()
     ]
-    table = {"SMORe, ours, mean [95 %]": ours}
+    table: dict[str, list] = {"SMORe, ours, mean [95 %]": ours}
     table["SMORe, paper, mean +- std"] = cells
     for half, scores in halves.items():
         label = f"{half} half of the data"
@@ -162,8 +162,10 @@ def draw_curve(task: Task, scores: list[dict], path: Path) -> None:
     axes.plot([], [], color=COLOURS["smore"], label="SMORe, one seed")
     paper = paper_score(task.name)
     if paper:
-        style = dict(color=COLOURS["paper"], linestyle="--", linewidth=1)
-        axes.axhline(paper["mean"], label="SMORe, paper", **style)
+        axes.axhline(
+            paper["mean"], color=COLOURS["paper"], ls="--", lw=1,
+            label="SMORe, paper",
+        )
     limit = ceiling(0.99, task.horizon)
     axes.axhline(limit, color=COLOURS["random"], lw=1, label="ceiling")
     axes.set(xlabel="updates", ylabel="return at 0.99", title=task.name)

@@ -176,8 +176,8 @@ def examine(root: Path | str | None = None) -> dict:
     versions, answers = try_parts()
     advice = advise(versions, answers)
     place = root or answers["data"][0]  # none if its trial fails
-    root = as_path(place) if place else None
-    advice += filter(None, [root and try_folder(root)])
+    home = as_path(place) if place else None
+    advice += filter(None, [try_folder(home) if home else None])
     failing = {n for n, (_, failure) in answers.items() if failure}
     drawing = "nothing" if "simulator" in failing else "stick figures"
     drawing = drawing if "renderer" in failing else "rendered scenes"
@@ -190,8 +190,8 @@ def examine(root: Path | str | None = None) -> dict:
         "device": answers["device"][0] or "none",
         "cores": os.cpu_count(),
         "drawing": drawing,
-        "data_root": root,
-        "datasets": sorted(map(str, root.glob("*/*.json") if root else ())),
+        "data_root": home,
+        "datasets": sorted(map(str, home.glob("*/*.json") if home else ())),
         "policies": [path.parent.name for path in shipped],
         "missing": advice,
     }

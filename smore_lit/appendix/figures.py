@@ -49,7 +49,8 @@ STYLE = {
 def use_style() -> None:
     """Set size, font and colours of all figures drawn from here on."""
     import matplotlib as mpl
+    from matplotlib.rcsetup import cycler
 
     mpl.rcParams.update(STYLE)
-    cycle = mpl.cycler(color=list(COLOURS.values()))
+    cycle = cycler(color=list(COLOURS.values()))
     mpl.rcParams["axes.prop_cycle"] = cycle

@@ -278,7 +278,7 @@ EXTRAS = "robotics,datasets,plot,notebooks"  # all that chapters import
 
 def identify_cells(path: str, cells: list) -> None:
     """Give each notebook cell an identifier that follows from its text."""
-    seen = {}
+    seen: dict[str, int] = {}
     for cell in cells:
         key = f"{path}\n{cell.cell_type}\n{cell.source}"
         seen[key] = seen.get(key, 0) + 1
@@ -390,7 +390,8 @@ def lift_futures(source: str, tree: ast.Module) -> tuple[str, list[str]]:
 
 def collect_blocks(chapter: Chapter) -> tuple[list, list, set]:
     """Return exported blocks, names defined, and `__future__` features."""
-    blocks, first, futures = [], {}, set()
+    blocks, futures = [], set()
+    first: dict[str, int] = {}
     for cell in filter(lambda cell: cell.exported, chapter.cells):
         tree = parse_cell(chapter.path, cell)
         for name in [n for node in tree.body for n in defined_names(node)]:

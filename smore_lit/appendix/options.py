@@ -21,6 +21,7 @@ __all__ = [
     "add_learning",
     "respell",
     "HOLDS",
+    "first_line",
     "describe_agents",
     "describe_fields",
 ]
@@ -89,7 +90,7 @@ def read_number(text: str) -> float:
 # book/appendix/options.md, section "From a field to an option"
 def read_comments(config: type) -> dict[str, str]:
     """Return the comment beside each field of a dataclass, by name."""
-    found = {}
+    found: dict[str, str] = {}
     for kind in reversed(config.__mro__):
         if dataclasses.is_dataclass(kind):
             lines = inspect.getsource(kind)
@@ -108,7 +109,7 @@ def show(value: Any) -> str:
 
 
 # book/appendix/options.md, section "From a field to an option"
-KINDS = {
+KINDS: dict[type, dict[str, Any]] = {
     int: {"metavar": "INT", "type": whole()},
     float: {"metavar": "FLOAT", "type": read_number},
     str: {"metavar": "NAME"},
@@ -242,6 +243,11 @@ def respell(config: type, text: str, words: Iterable[str]) -> list[str]:
 HOLDS = "Hold the hyperparameters of "
 
 
+def first_line(part: Any) -> str:
+    """Return the first line of the docstring of a class or function."""
+    return (part.__doc__ or "").partition("\n")[0]
+
+
 def describe_agents() -> list[dict]:
     """Return name, presets, chapter and one line about every agent."""
     from smore_lit.learning.agent import list_agents, list_presets
@@ -251,7 +257,7 @@ def describe_agents() -> list[dict]:
             "name": name,
             "presets": list_presets(agent),
             "chapter": "/".join(agent.config.__module__.split(".")[1:]),
-            "about": agent.config.__doc__.splitlines()[0].removeprefix(HOLDS),
+            "about": first_line(agent.config).removeprefix(HOLDS),
         }
         for name, agent in list_agents().items()
     ]

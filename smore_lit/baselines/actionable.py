@@ -28,7 +28,13 @@ from torch import Tensor, nn
 
 from smore_lit.baselines.in_sample import sparse_reward
 from smore_lit.baselines.weighted import clip_backup, value_policy
-from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.agent import (
+    Agent,
+    AgentConfig,
+    Losses,
+    Networks,
+    Sizes,
+)
 from smore_lit.learning.extraction import act
 from smore_lit.learning.networks import Critic, GaussianPolicy, hold
 from smore_lit.learning.objectives import (
@@ -220,8 +226,8 @@ def score_actions(
 # book/baselines/actionable.md, section "The agent"
 def losses(
     config: ActionableConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
     updates: Tensor,

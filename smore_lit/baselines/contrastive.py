@@ -26,7 +26,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.agent import (
+    Agent,
+    AgentConfig,
+    Losses,
+    Networks,
+    Sizes,
+)
 from smore_lit.learning.extraction import act
 from smore_lit.learning.networks import MLP, GaussianPolicy, hold
 from smore_lit.learning.objectives import check_flat, check_number
@@ -187,8 +193,8 @@ def init_networks(
 # book/baselines/contrastive.md, section "The agent"
 def losses(
     config: ContrastiveConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
     updates: Tensor,

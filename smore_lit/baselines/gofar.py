@@ -26,6 +26,7 @@ __all__ = [
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,13 @@ from smore_lit.baselines.in_sample import (
     sparse_reward,
 )
 from smore_lit.baselines.supervised import fit_of
-from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.agent import (
+    Agent,
+    AgentConfig,
+    Losses,
+    Networks,
+    Sizes,
+)
 from smore_lit.learning.extraction import (
     act,
     advantage_weights,
@@ -69,7 +76,8 @@ class Discriminator(nn.Module):
     def slope(self, achieved: Tensor, goals: Tensor) -> Tensor:
         """Return the gradient of the logits in both inputs, (N, B, 2G)."""
         x, bends = torch.cat((achieved, goals), dim=-1), []
-        *hidden, last = self.network.layers
+        layers: Any = self.network.layers
+        *hidden, last = layers
         for layer in hidden:
             x = layer(x).tanh()
             bends.append(1.0 - x.square())
@@ -274,7 +282,7 @@ def init_networks(
 
 # book/baselines/gofar.md, section "The agent"
 def read_reward(
-    config: GofarConfig, networks: nn.ModuleDict, rho: Batch
+    config: GofarConfig, networks: Networks, rho: Batch
 ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
     """Return the reward (N, B), detached, and losses and measurements.
 
@@ -303,8 +311,8 @@ def read_reward(
 # book/baselines/gofar.md, section "The agent"
 def losses(
     config: GofarConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
     updates: Tensor,
@@ -349,8 +357,8 @@ def losses(
 # book/baselines/gofar.md, section "The agent"
 def in_sample_losses(
     config: GofarConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     reward: Tensor,
 ) -> Losses:

@@ -34,9 +34,15 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from smore_lit.learning.agent import PAPER_STEPS, Agent, AgentConfig, Losses
+from smore_lit.learning.agent import (
+    PAPER_STEPS,
+    Agent,
+    AgentConfig,
+    Losses,
+    Networks,
+)
 from smore_lit.learning.extraction import (
     act,
     advantage_weights,
@@ -146,8 +152,8 @@ class InSampleConfig(AgentConfig, ABC):
 # book/baselines/in_sample.md, section "One configuration, one loss"
 def reward_losses(
     config: InSampleConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     reward: Tensor,
 ) -> Losses:
@@ -163,9 +169,9 @@ def reward_losses(
     with torch.no_grad():
         following = networks["value"](rho.next_observations, rho.goals)
     given = score, reward, following
-    backup = dict(gamma=config.gamma, delta=config.huber)
+    backup = backup_loss(*given, gamma=config.gamma, delta=config.huber)
     total = {
-        "loss_score": backup_loss(*given, **backup),
+        "loss_score": backup,
         "loss_value": config.value_loss(target, value),
     }
     info = {
@@ -178,8 +184,8 @@ def reward_losses(
 
 def losses(
     config: InSampleConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
     updates: Tensor,

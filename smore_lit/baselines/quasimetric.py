@@ -33,7 +33,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.agent import (
+    Agent,
+    AgentConfig,
+    Losses,
+    Networks,
+    Sizes,
+)
 from smore_lit.learning.extraction import (
     act,
     advantage_weights,
@@ -283,8 +289,8 @@ LARGEST = 1e6  # what lambda counts for at most
 
 def losses(
     config: QuasimetricConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
     updates: Tensor,

@@ -29,7 +29,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.agent import (
+    Agent,
+    AgentConfig,
+    Losses,
+    Networks,
+    Sizes,
+)
 from smore_lit.learning.extraction import act, weighted_likelihood_loss
 from smore_lit.learning.networks import GaussianPolicy
 from smore_lit.learning.trajectories import Batch
@@ -108,8 +114,8 @@ def fit_of(
 # book/baselines/supervised.md, section "One loss"
 def clone_losses(
     config: CloneConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
     updates: Tensor,

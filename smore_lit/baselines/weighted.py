@@ -34,7 +34,13 @@ from torch import Tensor, nn
 
 from smore_lit.baselines.in_sample import sparse_reward
 from smore_lit.baselines.supervised import fit_of
-from smore_lit.learning.agent import Agent, AgentConfig, Losses, Sizes
+from smore_lit.learning.agent import (
+    Agent,
+    AgentConfig,
+    Losses,
+    Networks,
+    Sizes,
+)
 from smore_lit.learning.extraction import (
     act,
     advantage_weights,
@@ -149,7 +155,7 @@ def clip_backup(
 # book/baselines/weighted.md, section "The advantage: a critic of the policy"
 @torch.no_grad()
 def value_policy(
-    networks: nn.ModuleDict, states: Tensor, goals: Tensor
+    networks: Networks, states: Tensor, goals: Tensor
 ) -> Tensor:
     r"""Return the least $Q(s, \pi(s, g), g)$ of the critics, (N, B)."""
     actions = networks["policy"](states, goals)
@@ -158,8 +164,8 @@ def value_policy(
 
 def judge(
     config: WeightedConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
 ) -> tuple[Tensor, Tensor]:
     """Return target y and advantage A of each transition, (N, B) each.
@@ -243,8 +249,8 @@ def best_percent(config: WeightedConfig, updates: Tensor) -> Tensor:
 # book/baselines/weighted.md, section "All losses"
 def losses(
     config: WeightedConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
     updates: Tensor,

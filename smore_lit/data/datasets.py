@@ -85,6 +85,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -201,7 +202,7 @@ def as_factory(task: Task, policy) -> Callable:
             if p.default is p.empty and p.kind < p.VAR_POSITIONAL
         ]
     except (TypeError, ValueError):  # built in, without a signature
-        needed = ()
+        needed = []
     return policy if len(needed) == 1 else lambda generator: policy
 
 
@@ -254,7 +255,8 @@ def pack(arrays: dict[str, np.ndarray]) -> bytes:
     steps = arrays["actions"].shape[1]
     if np.any(arrays.get("lengths", steps) != steps):
         names.append("lengths")
-    np.savez(buffer, **{key: arrays[key] for key in names})
+    chosen: dict[str, Any] = {key: arrays[key] for key in names}
+    np.savez(buffer, **chosen)
     return buffer.getvalue()
 
 
@@ -567,7 +569,7 @@ def fill_halves(task, folder, counts, size, seed, workers, progress):
 # book/data/datasets.md, section "Make it"
 def describe(task, folder, counts, horizon, shards) -> dict:
     """Return what a manifest says of shards that are all in `folder`."""
-    scores = {half: [] for half in counts}
+    scores: dict[str, list] = {half: [] for half in counts}
     for entry in shards:
         part = read_shard(task, folder / entry["file"], entry, horizon)
         scores[entry["half"]].append(score(task, part))
@@ -646,8 +648,8 @@ def parse_shard(data: bytes, task: Task, episodes: int, steps: int) -> dict:
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         names = set(file.namelist()) - {"lengths.npy"}
         if sorted(names) != sorted(f"{name}.npy" for name in ARRAYS):
-            names = ", ".join(sorted(names))[:80]
-            raise ValueError(f"holds {names}, not 4 arrays")
+            held = ", ".join(sorted(names))[:80]
+            raise ValueError(f"holds {held}, not 4 arrays")
         arrays = {
             name: read_array(file, f"{name}.npy", shapes[name])
             for name in ARRAYS

@@ -84,7 +84,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 import numpy as np
 
@@ -313,7 +313,9 @@ class Machine:
     """Follow the instructions of a pickle that describe arrays."""
 
     def __init__(self, limit: int):
-        self.stack, self.marks, self.memo = [], [], {}
+        self.stack: list = []
+        self.marks: list = []
+        self.memo: dict = {}
         self.left = limit  # bytes of arrays that may still be built
 
     def follow(self, name: str, argument) -> None:
@@ -497,7 +499,7 @@ def read_pickle(path) -> dict[str, np.ndarray]:
     with open(path, "rb") as file:
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as code:
             machine = BufferMachine(size)
-            steps = enumerate(pickletools.genops(code))
+            steps = enumerate(pickletools.genops(cast(IO[bytes], code)))
             for number, (instruction, argument, _) in steps:
                 if number > LONGEST:
                     raise ValueError("is too long for a dictionary of arrays")
@@ -534,7 +536,7 @@ def read_buffer(path, task: Task, steps=None, own=True) -> Recording:
             raise ValueError(f"has {count} steps, not {steps}")
         check_achieved(task, arrays["o"], arrays["ag"], "ag")
         goals = arrays["g"] if own else None
-        if own and goals.shape[:2] != arrays["u"].shape[:2]:
+        if goals is not None and goals.shape[:2] != arrays["u"].shape[:2]:
             raise ValueError(f"g is {goals.shape}, not one goal per action")
         return Recording(arrays["o"], arrays["u"], goals, "g")
 
@@ -618,7 +620,7 @@ class Tables:
             ValueError: see `find_table`; or it is of another shape.
         """
         table = find_table(self.file, name)
-        wanted = (len(table),) if table.shape else ()
+        wanted: tuple[int, ...] = (len(table),) if table.shape else ()
         wanted += () if columns is None else (columns,)
         if table.shape != wanted or not wanted:
             size = "" if columns is None else f" of {columns} columns"
@@ -712,8 +714,8 @@ def read_member(file: zipfile.ZipFile, name: str) -> np.ndarray:
     view = stream.getbuffer()[stream.tell() :]
     if len(view) != math.prod(shape) * kind.itemsize:
         raise ValueError(f"{name} holds {len(view)} bytes for {shape} {kind}")
-    order = "F" if columns else "C"
-    return np.frombuffer(view, kind).reshape(shape, order=order)
+    table = np.frombuffer(view, kind)
+    return table.reshape(shape, order="F" if columns else "C")
 
 
 # book/data/foreign.md, section "OGBench"
@@ -767,8 +769,8 @@ def read_minari(path, task: Task, steps=None, own=True) -> Recording:
         )
         ends = np.zeros(sum(map(len, observations)), bool)
         ends[np.cumsum([len(rows) for rows in observations]) - 1] = True
-        pair = map(np.concatenate, (observations, actions))
-        return cut_flat(*pair, ends, steps, *goals)
+        states, moves = map(np.concatenate, (observations, actions))
+        return cut_flat(states, moves, ends, steps, *goals)
 
 
 # book/data/foreign.md, section "Minari"
@@ -843,7 +845,7 @@ def minari_metadata(task: Task, manifest: dict) -> dict:
         "observation_space": Dict(dict(zip(names, boxes))),
         "action_space": Box(-1, 1, (task.action_size,), np.float32),
         "algorithm_name": " and ".join(manifest["episodes"]),
-        "author": package.get("Author", "smore_lit contributors"),
+        "author": package.get_all("Author", ["smore_lit contributors"])[0],
         "code_permalink": links.get("Repository"),
         "description": f"{task.name}: {', then '.join(counts)}; "
         f"seed {manifest['seed']}; reward -1 or 0 after the action",

@@ -35,7 +35,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from smore_lit.learning.agent import AgentConfig, Losses, Sizes
+from smore_lit.learning.agent import AgentConfig, Losses, Networks, Sizes
 from smore_lit.learning.extraction import (
     advantage_weights,
     copy_actions,
@@ -81,7 +81,7 @@ def ascent_loss(score: Tensor) -> Tensor:
 
 
 # book/learning/ablations.md, section "Without copying, without leaning"
-def climb_score(networks: nn.ModuleDict, rho: Batch) -> Tensor:
+def climb_score(networks: Networks, rho: Batch) -> Tensor:
     """Compute the loss (N,) of a policy that climbs a score held still."""
     actions = networks["policy"](rho.observations, rho.goals)
     given = rho.observations, actions, rho.goals
@@ -89,7 +89,7 @@ def climb_score(networks: nn.ModuleDict, rho: Batch) -> Tensor:
 
 
 def follow_policy(
-    networks: nn.ModuleDict, targets: nn.ModuleDict, rho: Batch
+    networks: Networks, targets: Networks, rho: Batch
 ) -> Tensor:
     """Compute the loss (N,) of M as the slow score of the policy's action."""
     with torch.no_grad():
@@ -238,8 +238,8 @@ def init_classified(
 # book/learning/ablations.md, section "Its networks"
 def classified_losses(
     config: DiscriminatorConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
     updates: Tensor,
@@ -326,7 +326,7 @@ class AblationConfig(SmoreConfig):
 
 # book/learning/ablations.md, section "SMORe with parts out"
 def drop_contrast(
-    config: AblationConfig, networks: nn.ModuleDict, rho: Batch, q: Batch
+    config: AblationConfig, networks: Networks, rho: Batch, q: Batch
 ) -> Tensor:
     """Compute the loss (N,) of S with a reward of zero everywhere."""
     terms = read_mixture(networks, rho, q)
@@ -334,8 +334,10 @@ def drop_contrast(
     after = terms["value_next_q"], terms["value_next_rho"]
     nothing = torch.zeros_like(after[0])
     given = scores, (nothing, nothing), after
-    mixed = dict(beta=config.beta, coefficient=config.coefficient)
-    return mixture_backup_loss(*given, gamma=config.gamma, **mixed)
+    beta, gamma, scale = config.beta, config.gamma, config.coefficient
+    return mixture_backup_loss(
+        *given, beta=beta, gamma=gamma, coefficient=scale
+    )
 
 
 def ablated_losses(

@@ -13,6 +13,7 @@ __all__ = [
     "list_presets",
     "make_config",
     "Sizes",
+    "Networks",
     "Losses",
     "Agent",
     "State",
@@ -37,7 +38,7 @@ import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -187,6 +188,15 @@ class Sizes(NamedTuple):
     observation: int
     action: int
     goal: int
+
+
+class Networks(Protocol):
+    """Find a network by its name, as a module dictionary does.
+
+    Its type is left open, since networks have methods of their own.
+    """
+
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 Losses = tuple[dict[str, Tensor], dict[str, Tensor]]
@@ -377,7 +387,9 @@ def differentiate(
     for name, network in parts.items():
         pieces = [next(gradients).flatten() for _ in network]
         size = sum(piece.numel() for piece in pieces)
-        torch.cat(pieces, out=state.vectors[name].grad[:size])
+        gradient = state.vectors[name].grad
+        assert gradient is not None
+        torch.cat(pieces, out=gradient[:size])
     return {name: x.detach() for name, x in {**losses, **info}.items()}
 
 

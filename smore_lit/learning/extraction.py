@@ -22,7 +22,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from smore_lit.learning.agent import AgentConfig, Losses, Sizes
+from smore_lit.learning.agent import AgentConfig, Losses, Networks, Sizes
 from smore_lit.learning.networks import Critic, GaussianPolicy, Value
 from smore_lit.learning.objectives import check_flat
 from smore_lit.learning.trajectories import Batch
@@ -95,7 +95,7 @@ def init_twins(
 
 
 def act(
-    networks: nn.ModuleDict, observations: Tensor, goals: Tensor
+    networks: Networks, observations: Tensor, goals: Tensor
 ) -> Tensor:
     """Return mean actions (N, B, A) at observations and goals (N, B, ·)."""
     return networks["policy"](observations, goals)
@@ -103,7 +103,7 @@ def act(
 
 # book/learning/extraction.md, section "From scores to a loss"
 def read_scores(
-    networks: nn.ModuleDict, targets: nn.ModuleDict, rho: Batch
+    networks: Networks, targets: Networks, rho: Batch
 ) -> tuple[Tensor, Tensor]:
     """Return the smaller slow score, detached, and the value, (N, B) each."""
     with torch.no_grad():
@@ -114,7 +114,7 @@ def read_scores(
 
 # book/learning/extraction.md, section "From scores to a loss"
 def copy_actions(
-    networks: nn.ModuleDict, rho: Batch, weights: Tensor
+    networks: Networks, rho: Batch, weights: Tensor
 ) -> Losses:
     """Compute the policy's loss under weights (N, B), and their spread."""
     policy = networks["policy"]

@@ -23,6 +23,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,7 +106,7 @@ class Policy:
         """
         observations = check_input(self, "observations", observations)
         goals = check_input(self, "goals", goals)
-        scaler = self.networks["scaler"]
+        scaler: Any = self.networks["scaler"]
         inputs = scaler.observations(observations), scaler.goals(goals)
         actions = self.agent.act(self.networks, *inputs)
         return actions.clamp(-1, 1).cpu().numpy()
@@ -264,7 +265,7 @@ class Actor(nn.Module):
 
     def forward(self, observations: Tensor, goals: Tensor) -> Tensor:
         """Map observations (B, O) and goals (B, G) to actions (B, A)."""
-        scaler = self.networks["scaler"]
+        scaler: Any = self.networks["scaler"]
         inputs = scaler.observations(observations), scaler.goals(goals)
         actions = self.decide(self.networks, *(x[None] for x in inputs))
         return actions[0].clamp(-1, 1)

@@ -28,6 +28,11 @@ class Scaler(nn.Module):
     The numbers are buffers, so they travel with the networks' state.
     """
 
+    observation_mean: Tensor
+    observation_std: Tensor
+    goal_mean: Tensor
+    goal_std: Tensor
+
     def __init__(self, observation: int, goal: int):
         super().__init__()
         for name, size in (("observation", observation), ("goal", goal)):

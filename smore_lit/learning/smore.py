@@ -40,6 +40,7 @@ __all__ = [
 
 # book/learning/smore.md, section "Learn the score, then follow it"
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -50,6 +51,7 @@ from smore_lit.learning.agent import (
     Agent,
     AgentConfig,
     Losses,
+    Networks,
     Sizes,
 )
 from smore_lit.learning.divergence_losses import (
@@ -148,7 +150,7 @@ def check_combination(config: SmoreConfig) -> None:
 
 
 # book/learning/smore.md, section "Networks"
-def set_level(networks: nn.ModuleDict, level: float) -> None:
+def set_level(networks: Networks, level: float) -> None:
     """Let "score" and "value" set out from `level`."""
     for name in ("score", "value"):
         last = networks[name].network.layers[-1]
@@ -186,8 +188,8 @@ def starting_level(config: SmoreConfig) -> float:
 # book/learning/smore.md, section "Three losses"
 def losses(
     config: SmoreConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
     updates: Tensor,
@@ -213,7 +215,7 @@ def losses(
 
 # book/learning/smore.md, section "Three losses"
 def score_loss(
-    config: SmoreConfig, networks: nn.ModuleDict, rho: Batch, q: Batch
+    config: SmoreConfig, networks: Networks, rho: Batch, q: Batch
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the configured loss of S (N,), and what to watch of it.
 
@@ -243,7 +245,7 @@ def value_loss(config: SmoreConfig, target: Tensor, value: Tensor) -> Tensor:
 
 
 def policy_loss(
-    config: SmoreConfig, networks: nn.ModuleDict, rho: Batch, advantage: Tensor
+    config: SmoreConfig, networks: Networks, rho: Batch, advantage: Tensor
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Compute the loss (N,) of the policy from advantages (N, B), detached.
 
@@ -260,13 +262,13 @@ DATA = ("score_q", "score_rho", "value_next_rho", "gamma")
 MIXTURE = (*DATA, "value_next_q", "beta", "coefficient")
 POLICY = (*MIXTURE, "score_start", "score_next")
 SHAPE = ("divergence", "cap")
-CHI2 = {
+CHI2: dict[tuple[str, str], tuple[Callable, tuple]] = {
     ("in-sample", "chi2"): (in_sample_score_loss, MIXTURE),
     ("paper", "chi2"): (mixture_score_loss, POLICY),
     ("released", "chi2"): (released_score_loss, DATA),
     ("released-stable", "chi2"): (released_stable_score_loss, DATA),
 }
-GENERAL = {
+GENERAL: dict[str, tuple[Callable, tuple]] = {
     "in-sample": (in_sample_divergence_loss, MIXTURE + SHAPE),
     "paper": (mixture_divergence_loss, POLICY + SHAPE),
 }
@@ -279,7 +281,7 @@ SCORE_LOSSES = {
 
 # book/learning/smore.md, section "Which loss the score has"
 def read_mixture(
-    networks: nn.ModuleDict, rho: Batch, q: Batch
+    networks: Networks, rho: Batch, q: Batch
 ) -> dict[str, Tensor]:
     """Return S (N, 2, B) and M(s', g) (N, B), detached, on rho and on q."""
     pairs = zip(rho, q, strict=True)
@@ -311,7 +313,7 @@ def shape_of(config: SmoreConfig) -> dict:
 
 
 def policy_scores(
-    networks: nn.ModuleDict, rho: Batch, q: Batch
+    networks: Networks, rho: Batch, q: Batch
 ) -> dict[str, Tensor]:
     """Score the policy's actions, at s of rho and at s' of q, (N, 2, B)."""
     states = torch.cat((rho.observations, q.next_observations), dim=1)
@@ -355,8 +357,8 @@ def watch_ratios(config: SmoreConfig, y: Tensor) -> dict[str, Tensor]:
 # book/learning/smore.md, section "Without actions"
 def action_free_losses(
     config: SmoreConfig,
-    networks: nn.ModuleDict,
-    targets: nn.ModuleDict,
+    networks: Networks,
+    targets: Networks,
     rho: Batch,
     q: Batch,
 ) -> Losses:
@@ -413,8 +415,8 @@ def action_free_score_loss(
     given = score_q, score_rho
     if config.objective == "in-sample":
         return in_sample_divergence_loss(*given, next_q, next_rho, **shape)
-    given += next_q.unsqueeze(1), next_rho.unsqueeze(1), score_rho
-    return action_free_loss(*given, **shape)
+    after = next_q.unsqueeze(1), next_rho.unsqueeze(1)
+    return action_free_loss(*given, *after, score_rho, **shape)
 
 
 # book/learning/smore.md, section "Without actions"

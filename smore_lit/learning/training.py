@@ -334,7 +334,8 @@ def start_run(
     sampler = choose_sampler(trajectories.to(device), config, task)
     state = create_state(agent, config, sizes, seeds, device)
     if config.standardise:
-        fit_scaler(state.networks["scaler"], sampler.data)
+        scaler: Any = state.networks["scaler"]
+        fit_scaler(scaler, sampler.data)
     generators = [
         torch.Generator().manual_seed(batch_seed(seed)) for seed in seeds
     ]
@@ -447,23 +448,23 @@ def train(
         check_workers(workers)
     agent = find_agent(algorithm)
     config = make_config(agent, preset, **(settings or {}))
-    plan = make_plan(plan)
+    planned = make_plan(plan)
     task = None if task is None else smore_lit.load_task(task)
     if isinstance(trajectories, str | bytes | os.PathLike):
         trajectories = smore_lit.read_dataset(trajectories, task)
     data, device = as_trajectories(trajectories), choose_device(device)
-    with limit_threads(plan.threads):
-        run = start_run(data, agent, config, plan, task, device)
+    with limit_threads(planned.threads):
+        run = start_run(data, agent, config, planned, task, device)
         if out is None and runs is not None:
             out = as_path(runs) / run.spec.folder
         run.directory = None if out is None else as_path(out)
-        held = hold(run, run.description, run.directory, plan.updates)
+        held = hold(run, run.description, run.directory, planned.updates)
         with held as record, Log(run, workers, logger) as log:
             looks = [
-                (plan.log_every, log.measure),
-                (plan.eval_every, log.evaluate),
+                (planned.log_every, log.measure),
+                (planned.eval_every, log.evaluate),
             ]
-            taken, seconds = run_loop(record, plan, looks, progress)
+            taken, seconds = run_loop(record, planned, looks, progress)
             finish(run, taken, seconds, log.spent)
     return run
 
@@ -487,7 +488,8 @@ def train_spec(spec: Spec, trajectories: Trajectories | dict, **how) -> Run:
             "these are not the data of that run: read or make those that it"
             " was described with"
         )
-    settings, plan = map(dataclasses.asdict, (spec.config, spec.plan))
+    settings = dataclasses.asdict(spec.config)
+    plan = dataclasses.asdict(spec.plan)
     how = {"settings": settings, **plan, **how}
     return train(data, spec.agent, spec.task, **how)
 
@@ -648,9 +650,9 @@ def read_scores(path: Path) -> list[dict]:
     Raises:
         ValueError: a cell that is no finite number.
     """
-    kinds = dict.fromkeys(METRICS, float)
+    kinds: dict[str, type] = dict.fromkeys(METRICS, float)
     kinds |= dict.fromkeys(("seed", "updates", "episodes"), int)
-    rows = read_table(path)
+    rows: list[dict] = read_table(path)
     for row in rows:
         for name in kinds:
             try:

@@ -147,17 +147,18 @@ def as_trajectories(
             outside 1 to T, NaN or infinity in a row that is not padding, or
             actions beyond their bounds.
     """
-    given = (observations, actions, achieved_goals, desired_goals, lengths)
-    *given, lengths = _gather(*given)
+    *given, lengths = _gather(
+        observations, actions, achieved_goals, desired_goals, lengths
+    )
     arrays = [as_array(name, a) for name, a in zip(ARRAYS, given)]
     if lengths is None:
         shape = arrays[1].shape
         lengths = np.full(shape[:1], shape[1] if len(shape) > 1 else 0)
-    lengths = as_array("lengths", lengths, None)
-    used = _check(*arrays, lengths)
+    arrays.append(as_array("lengths", lengths, None))
+    used = _check(*arrays)
     exact = as_array("actions", given[1], np.float64)[used]
     arrays[1][used] = scale_actions(exact, action_low, action_high)
-    arrays.append(lengths.astype(np.int64))
+    arrays[-1] = arrays[-1].astype(np.int64)
     return Trajectories(*map(torch.from_numpy, arrays)).to(device)
 
 

@@ -44,8 +44,11 @@ class Learner(Protocol):
         seeds: the random seeds, N of them.
     """
 
-    updates: int
-    seeds: tuple[int, ...]
+    @property
+    def updates(self) -> int: ...
+
+    @property
+    def seeds(self) -> tuple[int, ...]: ...
 
     def step(self) -> dict[str, Tensor]:
         """Take one update; return measurements by name, each of shape (N,)."""

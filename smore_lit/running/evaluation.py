@@ -177,11 +177,11 @@ def _play(task, act, rollouts, starts, seeds) -> tuple[np.ndarray, ...]:
         pair = view["achieved_goal"], view["desired_goal"]
         rewards.append(task.reward(*pair) * playing)
         distances.append(task.distance(*pair))
-    rewards, distances = (
+    tables = (
         np.stack(rows, axis=-1).reshape(*lead, -1)
         for rows in (rewards, distances)
     )
-    return rewards, distances, task.success(*pair).reshape(lead)
+    return *tables, task.success(*pair).reshape(lead)
 
 
 # book/running/evaluation.md, section "A mean over seeds and its interval"
@@ -206,13 +206,13 @@ def interval(
     """
     from scipy import stats
 
-    values = np.asarray(values, dtype=np.float64)
-    if not len(values):
+    rows = np.asarray(values, dtype=np.float64)
+    if not len(rows):
         raise ValueError("an interval needs at least one value")
-    mean, count = float(values.mean()), len(values)
+    mean, count = float(rows.mean()), len(rows)
     if count == 1:
         return dict(mean=mean, std=np.nan, low=np.nan, high=np.nan)
-    std = float(values.std(ddof=1))
+    std = float(rows.std(ddof=1))
     half = float(stats.t.ppf(0.5 + level / 2, count - 1)) * std / count**0.5
     low, high = max(mean - half, within[0]), min(mean + half, within[1])
     return dict(mean=mean, std=std, low=min(low, mean), high=max(high, mean))

@@ -80,8 +80,8 @@ def read_imports(source: str) -> frozenset[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-            names.add(node.module)
+            home = node.module or ""  # never empty without a level
+            names |= {home, *(f"{home}.{alias.name}" for alias in node.names)}
     inside = {name for name in names if name.startswith(f"{PACKAGE}.")}
     return frozenset(name for name in inside if read_source(name) is not None)
 
@@ -185,8 +185,10 @@ def check_same(
     codes = [d.get("code") for d in (found, wanted)]
     old, new = (c if isinstance(c, Mapping) else {} for c in codes)
     changed = [n for n in {**new, **old} if old.get(n) != new.get(n)]
-    parts = [{k: d[k] for k in d if k != "code"} for d in (found, wanted)]
-    lines = list_differences(*parts)
+    there, here = (
+        {k: d[k] for k in d if k != "code"} for d in (found, wanted)
+    )
+    lines = list_differences(there, here)
     if changed and found.get("algorithm") == wanted.get("algorithm"):
         more = f" and {len(changed) - 2} more" if changed[2:] else ""
         names = f"{', '.join(changed[:2])}{more}"

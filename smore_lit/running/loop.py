@@ -109,7 +109,7 @@ def has_begun(folder: Path) -> bool:
 
 
 # book/running/loop.md, section "A folder for a run"
-def check_finite(measured: dict[str, torch.Tensor], updates: int) -> None:
+def check_finite(measured: Mapping[str, Tensor], updates: int) -> None:
     """Raise FloatingPointError if any measurement is NaN or infinite."""
     for name, values in measured.items():
         if not bool(values.isfinite().all()):
@@ -195,9 +195,9 @@ def hold(
     """
     finished = folder is None or is_finished(folder, updates)
     with contextlib.nullcontext() if finished else own_folder(folder):
-        if not finished:
-            sweep(folder)
         if folder is not None:
+            if not finished:
+                sweep(folder)
             _claim(learner, description, folder, updates)
         yield Record(learner, description, folder)
 
@@ -232,7 +232,8 @@ def hold_signals() -> Iterator[list[int]]:
     ignored. Python lets only the main thread answer signals; in another
     thread nothing is held.
     """
-    stopped, before = [], {}
+    stopped: list[int] = []
+    before: dict[int, Any] = {}
 
     def note(number, frame):
         stopped.append(number)

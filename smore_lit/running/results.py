@@ -244,8 +244,9 @@ def _merge(path: Path, table: str, run: str, rows: Iterable[Mapping]) -> None:
 def format_rows(columns: Iterable[str], rows: Iterable[Mapping]) -> str:
     """Return rows as CSV; dictionaries as JSON, other columns left out."""
     text = io.StringIO()
-    options = dict(lineterminator="\n", extrasaction="ignore")
-    writer = csv.DictWriter(text, list(columns), **options)
+    writer = csv.DictWriter(
+        text, list(columns), lineterminator="\n", extrasaction="ignore"
+    )
     writer.writeheader()
     writer.writerows(map(dict, map(_spell, rows)))
     return text.getvalue()

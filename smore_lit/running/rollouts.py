@@ -70,7 +70,8 @@ class Local:
 
     def __init__(self, make: Callable, count: int):
         self.environments = [make() for _ in range(count)]
-        self.states, self.ended = [], []
+        self.states: list[dict] = []
+        self.ended: list[bool] = []
 
     def reset(self, seeds):
         """Begin one episode per seed in the first slots; return states."""
@@ -297,7 +298,7 @@ class Rollouts:
         workers = check_workers(workers)
         self.slots, self.playing = slots, 0
         if workers == 0:
-            self._worlds = Local(make, slots)
+            self._worlds: Local | Pool = Local(make, slots)
         else:
             self._worlds = Pool(make, slots, min(workers, slots))
 
@@ -368,7 +369,9 @@ def check_seeds(seeds: Sequence[int], slots: int) -> list[int]:
     return seeds
 
 
-def check_actions(actions: np.ndarray, playing: int) -> np.ndarray:
+def check_actions(
+    actions: np.ndarray | Sequence, playing: int
+) -> np.ndarray:
     """Return `actions` (n, A) as float32; raise ValueError if unusable."""
     actions = np.asarray(actions, dtype=np.float32)
     if actions.ndim != 2 or len(actions) != playing:
@@ -402,7 +405,8 @@ def play(
         lengths (E,) int64, the actions played in each episode. Behind them
         the last state is repeated and the actions are 0.
     """
-    states, actions = [rollouts.reset(seeds)], []
+    states = [rollouts.reset(seeds)]
+    actions: list[np.ndarray] = []
     goals = states[0]["desired_goal"].astype(np.float32)
     for _ in range(horizon):
         places, ended = states[-1]["observation"], states[-1]["ended"]

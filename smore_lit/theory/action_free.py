@@ -22,7 +22,7 @@ __all__ = [
 
 
 # book/theory/action_free.md, section "Drop the policy, keep the sign"
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,7 @@ def state_difference(mdp: GoalMDP, score: ndarray) -> ndarray:
 
 
 # book/theory/action_free.md, section "The dual, one transition at a time"
-def _map(function: Callable, values: ndarray) -> ndarray:
+def _map(function: Callable, values: ndarray | torch.Tensor) -> ndarray:
     """Return a torch function of an array, as a float64 array."""
     given = torch.as_tensor(values, dtype=torch.float64)
     return function(given).detach().numpy()
@@ -201,7 +201,7 @@ def reachable_support(mdp: GoalMDP, allowed: ndarray) -> ndarray:
 
 
 # book/theory/action_free.md, section "Two programs for one number"
-def _cost(divergence: FDivergence, d: ndarray, parts: tuple) -> tuple:
+def _cost(divergence: FDivergence, d: ndarray, parts: Sequence) -> tuple:
     """Return the divergence with its two derivatives per entry of d."""
     m, rho, beta = parts
     on = m > 0
@@ -231,7 +231,7 @@ def _solve_or_tell(matrix: ndarray, right: ndarray) -> ndarray:
 
 # book/theory/action_free.md, section "Two programs for one number"
 def _barrier(
-    divergence: FDivergence, d: ndarray, flow: ndarray, parts: tuple
+    divergence: FDivergence, d: ndarray, flow: ndarray, parts: Sequence
 ) -> ndarray:
     """Minimise the divergence over d > 0 with `flow @ d` kept."""
     mu, rent, none = 1e-2, 1e-2 / d, np.zeros((len(flow), len(flow)))
@@ -379,7 +379,7 @@ def _terms(
     divergence: FDivergence,
     flow: ndarray,
     start: ndarray,
-    parts: tuple,
+    parts: Sequence,
     holes: ndarray,
     mass: ndarray,
 ) -> Callable:
@@ -511,7 +511,7 @@ def _leave(
     score: ndarray,
     move: ndarray,
     flow: ndarray,
-    parts: tuple,
+    parts: Sequence,
 ) -> ndarray:
     """Return the score moved until its terms are within 1e-13 of least
     and y is allowed in holes."""
@@ -529,7 +529,7 @@ def _leave(
 
 # book/theory/action_free.md, section "Two programs for one number"
 def _fill_holes(
-    divergence: FDivergence, flow: ndarray, start: ndarray, parts: tuple
+    divergence: FDivergence, flow: ndarray, start: ndarray, parts: Sequence
 ) -> tuple[ndarray, ndarray]:
     """Return scores of one goal, and mass in holes, 0 outside, like m.
 

@@ -157,14 +157,14 @@ def _conjugate(
     divergence: FDivergence, y: ndarray, over: str
 ) -> tuple[ndarray, ndarray, ndarray]:
     """Return a conjugate at y with its first and second derivative."""
-    y = torch.as_tensor(y, dtype=torch.float64).requires_grad_()
-    value = _conjugate_over(divergence, over)(y)
+    at = torch.as_tensor(y, dtype=torch.float64).requires_grad_()
+    value = _conjugate_over(divergence, over)(at)
     finite = torch.where(value.isfinite(), value, 0.0).sum()
-    (slope,) = torch.autograd.grad(finite, y, create_graph=True)
-    bend = torch.zeros_like(y)
+    (slope,) = torch.autograd.grad(finite, at, create_graph=True)
+    bend = torch.zeros_like(at)
     if slope.requires_grad:
-        (bend,) = torch.autograd.grad(slope.sum(), y, allow_unused=True)
-        bend = torch.zeros_like(y) if bend is None else bend
+        (bend,) = torch.autograd.grad(slope.sum(), at, allow_unused=True)
+        bend = torch.zeros_like(at) if bend is None else bend
     return value.detach().numpy(), slope.detach().numpy(), bend.numpy()
 
 

@@ -249,7 +249,7 @@ def _apart(value: float, exact: Decimal) -> float:
     """Return the error of a value, relative where the truth exceeds 1."""
     if not math.isfinite(value) or not exact.is_finite():
         return 0.0 if Decimal(value) == exact else math.inf
-    return float(abs(Decimal(value) - exact) / max(1, abs(exact)))
+    return float(abs(Decimal(value) - exact) / max(Decimal(1), abs(exact)))
 
 
 def conjugate_error(divergence: FDivergence, reals: bool = False) -> float:
@@ -608,7 +608,7 @@ def rounding(
         inside = torch.as_tensor(np.minimum(y, divergence.domain[1]))
         ratios.append(divergence.ratio(inside).numpy())
     if divergence.name == "tv":  # its d is not read off the score
-        ratios = np.zeros((2, *d.shape))
+        ratios = [np.zeros(d.shape)] * 2
     wobble = (p.beta * p.q + (1 - p.beta) * p.rho) * np.abs(
         ratios[1] - ratios[0]) / p.beta
     near = np.where(np.isfinite(wobble), wobble, 0)
@@ -664,7 +664,9 @@ def _best_rows(
     }
 
 
-def _printed(given: tuple, best: float) -> dict[str, float]:
+def _printed(
+    given: tuple[FDivergence, GoalMDP, ndarray, ndarray, float], best: float
+) -> dict[str, float]:
     """Return how far the printed form is above the primal, if solved."""
     try:
         wrong = solve_action_free(*given, corrected=False)
@@ -968,7 +970,8 @@ def describe_verification(found: dict) -> str:
     Returns:
         Lines; a value whose bar fails is marked "!".
     """
-    lines, names = {}, list(DIVERGENCES)
+    lines: dict[tuple, dict] = {}
+    names = list(DIVERGENCES)
     for row in found["rows"]:
         line = lines.setdefault((row["name"], row["quantity"]), {})
         line[row["divergence"]] = row
@@ -1048,7 +1051,8 @@ def _long_start(right: Callable, f: FDivergence, mdp: GoalMDP, *more, **rest):
 
 
 # book/theory/verification.md, section "Would it notice a wrong definition?"
-MUTANTS = {  # what is wrong: the function, what stands in, given the function
+# what is wrong: the function, what stands in, given the function
+MUTANTS: dict[str, tuple[Callable, Callable]] = {
     "Z a mean instead of a sum": (log_partition, lambda right, mdp, alpha: (
         right(mdp, alpha) - math.log(
             mdp.states * mdp.actions * mdp.goals))),

@@ -198,7 +198,8 @@ def locate(env: str | Callable, name: str | None = None) -> dict:
     """
     if isinstance(env, str):
         ours = env.partition(":")[2].isidentifier()
-        title, entry_point = env, env if ours else None
+        title = env
+        entry_point: str | Callable | None = env if ours else None
     elif callable(env):
         title = getattr(env, "__name__", type(env).__name__)
         entry_point = env
@@ -354,7 +355,7 @@ def probe_radii(env, size: int) -> tuple[float | None, float | None]:
         if ball is not None and ball[1] != closed:
             ball = np.nextafter(ball[0], 0 if closed else math.inf), closed
         found.append(None if ball is None else float(ball[0]))
-    return tuple(found)
+    return found[0], found[1]
 
 
 # book/worlds/environments.md, section "Read a task off an environment"

@@ -240,7 +240,7 @@ def solve_pose(
         hand.place(hand.follow @ pose + band)
         rows, depths = find_touches(hand)
         e = np.append(goal - hand.tips(), press * depths)
-        miss = np.linalg.norm(e)
+        miss = float(np.linalg.norm(e))
         if miss < least:
             best, least = pose, miss
         if miss < 5e-4:

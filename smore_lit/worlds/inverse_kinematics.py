@@ -133,7 +133,7 @@ class DoorExpert:
 
     def __call__(self, rng: np.random.Generator) -> Callable:
         """Return act(observation, goal) -> action (3,) for one episode."""
-        before = []
+        before: list[float] = []
 
         def act(observation, goal):
             speed = observation[3] - before[-1] if before else 0.0

@@ -132,7 +132,7 @@ def choose_drawing(env, state) -> Callable:
         return lambda *goals: draw_stick(env, *goals)
     away = np.abs(state["achieved_goal"] - state["desired_goal"])[:2].max()
     scale = 1.5 * away or 1.0
-    return lambda *goals: draw_goals(*goals, scale)
+    return lambda achieved, desired: draw_goals(achieved, desired, scale)
 
 
 # book/worlds/pictures.md, section "Film it"

@@ -7,6 +7,7 @@ second.
 
 __all__ = [
     "POINT_DIFFERENCES",
+    "POINT_WORDS",
     "POINT_REACH",
     "POINT_ROOMS",
     "FAMILY",
@@ -47,6 +48,14 @@ POINT_DIFFERENCES = (
 
 
 # book/worlds/points.md, section "The tasks in numbers"
+POINT_WORDS = Reference(
+    observation=((2, "position", "1"),),
+    action=((2, "displacement of 1, then clipped to the square", "1"),),
+    goal="uniform in [-5, 5]^2",
+    start="uniform in [-5, 5]^2",
+    history=("smore_lit/PointReach-v1: first version",),
+    differences=POINT_DIFFERENCES,
+)
 POINT_REACH = Task(
     name="PointReach",
     env_id="smore_lit/PointReach-v1",
@@ -62,14 +71,7 @@ POINT_REACH = Task(
     source="Nair et al. 2018 (multiworld Point2DLargeEnv-v1), rebuilt",
     simulators=(),
     expert="smore_lit.worlds.points:PointExpert",
-    reference=Reference(
-        observation=((2, "position", "1"),),
-        action=((2, "displacement of 1, then clipped to the square", "1"),),
-        goal="uniform in [-5, 5]^2",
-        start="uniform in [-5, 5]^2",
-        history=("smore_lit/PointReach-v1: first version",),
-        differences=POINT_DIFFERENCES,
-    ),
+    reference=POINT_WORDS,
 )
 POINT_ROOMS = replace(
     POINT_REACH,
@@ -79,7 +81,7 @@ POINT_ROOMS = replace(
     source="Yang et al. 2022 (Point2D-FourRoom-v1), rebuilt",
     expert="smore_lit.worlds.points:RoomsExpert",
     reference=replace(
-        POINT_REACH.reference,
+        POINT_WORDS,
         goal="uniform in [-5, 5]^2 outside the walls",
         start="uniform in [-5, 5]^2 outside the walls",
         history=("smore_lit/PointRooms-v1: first version",),
@@ -188,7 +190,7 @@ def walk(rng, count: int, act: Callable, blocks=(), horizon: int = 50):
 class PointReach:
     """A point in an empty square."""
 
-    blocks = ()
+    blocks: tuple = ()
 
     def __init__(self, render_mode: str | None = None):
         self.place = self.goal = np.zeros(2)

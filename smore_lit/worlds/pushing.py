@@ -11,6 +11,7 @@ __all__ = [
     "WITH_OBJECT",
     "GRASP",
     "OBJECT_START",
+    "PUSH_WORDS",
     "FETCH_PUSH",
     "FETCH_PICK",
     "FETCH_SLIDE",
@@ -88,6 +89,14 @@ OBJECT_START = (
 
 
 # book/worlds/pushing.md, section "The tasks in numbers"
+PUSH_WORDS = Reference(
+    observation=WITH_OBJECT,
+    action=BLOCKED,
+    goal="initial gripper xy + U(-0.15, 0.15)^2, on the table",
+    start=OBJECT_START.format(0.15, "low over the table"),
+    history=FETCH_HISTORY,
+    differences=FETCH_DIFFERENCES,
+)
 FETCH_PUSH = replace(
     FETCH_REACH,
     name="FetchPush",
@@ -98,14 +107,7 @@ FETCH_PUSH = replace(
     expert="smore_lit.worlds.pushing:PushExpert",
     paper_episodes=40_000,
     cpu_episodes=8_000,
-    reference=Reference(
-        observation=WITH_OBJECT,
-        action=BLOCKED,
-        goal="initial gripper xy + U(-0.15, 0.15)^2, on the table",
-        start=OBJECT_START.format(0.15, "low over the table"),
-        history=FETCH_HISTORY,
-        differences=FETCH_DIFFERENCES,
-    ),
+    reference=PUSH_WORDS,
 )
 
 
@@ -117,7 +119,7 @@ FETCH_PICK = replace(
     source="Plappert et al. 2018; gymnasium-robotics FetchPickAndPlace-v4",
     expert="smore_lit.worlds.pushing:PickExpert",
     reference=replace(
-        FETCH_PUSH.reference,
+        PUSH_WORDS,
         action=GRASP,
         goal="initial gripper xy + U(-0.15, 0.15)^2, on the table; with "
         "probability 0.5 raised by U(0, 0.45)",
@@ -131,7 +133,7 @@ FETCH_SLIDE = replace(
     source="Plappert et al. 2018; gymnasium-robotics FetchSlide-v4",
     expert="smore_lit.worlds.pushing:SlideExpert",
     reference=replace(
-        FETCH_PUSH.reference,
+        PUSH_WORDS,
         goal="initial gripper xy + (0.4, 0) + U(-0.3, 0.3)^2, on the table",
         start=OBJECT_START.format(0.1, "low over the table"),
     ),

@@ -11,6 +11,7 @@ __all__ = [
     "ANGLES",
     "TURNING",
     "FINGERTIP",
+    "REACHER_WORDS",
     "REACHER",
     "REACHER_BLIND",
     "FAMILY",
@@ -45,6 +46,20 @@ REACHER_DIFFERENCES = (
 ANGLES = ((2, "cosines of the angles", "-"), (2, "sines of the angles", "-"))
 TURNING = ((2, "angular velocities", "rad/s"),)
 FINGERTIP = ((2, "fingertip position", "m"),)
+REACHER_WORDS = Reference(
+    observation=(
+        *ANGLES,
+        (2, "target position: not relabelled with the goal", "m"),
+        *TURNING,
+        *FINGERTIP,
+        (1, "fingertip z minus target z: always 0", "m"),
+    ),
+    action=((2, "torque of 200 on a joint (gear 200)", "N m"),),
+    goal="U(-0.2, 0.2)^2, redrawn until its norm is below 0.2",
+    start="angles U(-0.1, 0.1), angular velocities U(-0.005, 0.005)",
+    history=REACHER_HISTORY,
+    differences=REACHER_DIFFERENCES,
+)
 REACHER = Task(
     name="Reacher",
     env_id="smore_lit/Reacher-v1",
@@ -59,20 +74,7 @@ REACHER = Task(
     source="gymnasium Reacher-v5 behind the goal wrapper of Yang et al. 2022",
     simulators=("mujoco", "gymnasium"),
     expert="smore_lit.worlds.inverse_kinematics:ReacherExpert",
-    reference=Reference(
-        observation=(
-            *ANGLES,
-            (2, "target position: not relabelled with the goal", "m"),
-            *TURNING,
-            *FINGERTIP,
-            (1, "fingertip z minus target z: always 0", "m"),
-        ),
-        action=((2, "torque of 200 on a joint (gear 200)", "N m"),),
-        goal="U(-0.2, 0.2)^2, redrawn until its norm is below 0.2",
-        start="angles U(-0.1, 0.1), angular velocities U(-0.005, 0.005)",
-        history=REACHER_HISTORY,
-        differences=REACHER_DIFFERENCES,
-    ),
+    reference=REACHER_WORDS,
 )
 
 
@@ -85,7 +87,7 @@ REACHER_BLIND = replace(
     observation_size=8,
     goal_index=(6, 7),
     reference=replace(
-        REACHER.reference,
+        REACHER_WORDS,
         observation=ANGLES + TURNING + FINGERTIP,
         differences=(
             *REACHER_DIFFERENCES,

@@ -45,7 +45,7 @@ def find_models() -> Path:
         ImportError: metaworld is not installed.
     """
     found = importlib.util.find_spec("metaworld")
-    if found is None:
+    if found is None or found.submodule_search_locations is None:
         raise ImportError("No module named 'metaworld'")
     return Path(found.submodule_search_locations[0], "assets/sawyer_xyz")
 

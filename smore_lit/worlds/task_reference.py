@@ -33,13 +33,14 @@ def columns(rows) -> list[tuple]:
 # book/worlds/task_reference.md, section "A page from an object"
 def describe_numbers(task: Task) -> list[tuple]:
     """Return (name, value) of what a task fixes."""
-    index, unit = task.goal_index, task.unit
+    index, unit, words = task.goal_index, task.unit, task.reference
+    assert index is not None and words is not None
     goal = index[0] if len(index) == 1 else f"{index[0]} to {index[-1]}"
     rows = [
         ("simulator", f"`{task.env_id}`"),
         ("source", task.source),
-        ("start", task.reference.start),
-        ("goal", task.reference.goal),
+        ("start", words.start),
+        ("goal", words.goal),
         ("achieved goal", f"observation, column {goal}"),
         ("reached", f"distance at most {task.threshold:g} {unit}"),
         ("horizon", f"{task.horizon} steps, never shorter"),
@@ -56,6 +57,7 @@ def describe_numbers(task: Task) -> list[tuple]:
 def reference_page(task: Task) -> str:
     """Return the reference of a task as Markdown."""
     words = task.reference
+    assert words is not None
     lines = table(("", ""), describe_numbers(task))
     head = ("column", "meaning", "unit")
     lines += ["**Observation**", *table(head, columns(words.observation))]

@@ -318,7 +318,7 @@ def load_task(name: str | Task) -> Task:
     Raises:
         ValueError: no task has that name.
     """
-    if hasattr(name, "make"):
+    if not isinstance(name, str) and hasattr(name, "make"):
         return name
     base, mark, noise = str(name).partition(NOISE_MARK)
     if ":" not in base and base not in list_tasks():
