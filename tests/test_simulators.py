@@ -115,7 +115,7 @@ def test_reference_has_a_row_for_every_number(task):
 def test_every_task_has_its_section():
     from pathlib import Path
 
-    book = Path(__file__).parents[1] / "book" / "benchmark"
+    book = Path(__file__).parents[1] / "book" / "worlds"
     text = (book / "task_reference.md").read_text()
     for name in list_tasks():
         assert f"## {name}\n\n```{{code-cell}}" in text
