@@ -1,5 +1,7 @@
 """Every task against its running simulator."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -117,9 +119,10 @@ def test_every_task_has_its_section():
 
     book = Path(__file__).parents[1] / "book" / "worlds"
     text = (book / "task_reference.md").read_text()
-    for name in list_tasks():
-        assert f"## {name}\n\n```{{code-cell}}" in text
-        assert f'show("{name}")' in text
+    for name, task in list_tasks().items():
+        told = f"## {name}\n\n```{{code-cell}}" in text
+        assert told == (f'show("{name}")' in text)
+        assert told == (task.reference is not None)
 
 
 def resets(task, count):
@@ -303,3 +306,9 @@ def test_noise_names_its_task():
     assert load_task("FetchReach-noise1").name == "FetchReach-noise1.0"
     again = with_noise(with_noise(task, 1), 0.5)
     assert again.name == "FetchReach-noise0.5" and again.base == "FetchReach"
+
+
+def test_a_task_without_a_reference_has_no_page():
+    bare = replace(load_task("PointReach"), reference=None)
+    with pytest.raises(ValueError, match="PointReach has no page: give the"):
+        reference_page(bare)

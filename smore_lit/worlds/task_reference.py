@@ -4,11 +4,17 @@
 Every number of every task, printed from the objects that the code uses.
 """
 
-__all__ = ["table", "columns", "describe_numbers", "reference_page"]
+__all__ = [
+    "table",
+    "columns",
+    "find_words",
+    "describe_numbers",
+    "reference_page",
+]
 
 
 # book/worlds/task_reference.md, section "Look up a task"
-from smore_lit.worlds.tasks import Task
+from smore_lit.worlds.tasks import Reference, Task
 
 
 # book/worlds/task_reference.md, section "A page from an object"
@@ -31,10 +37,22 @@ def columns(rows) -> list[tuple]:
 
 
 # book/worlds/task_reference.md, section "A page from an object"
+def find_words(task: Task) -> tuple[tuple[int, ...], Reference]:
+    """Return the goal's columns and the reference of a task.
+
+    Raises:
+        ValueError: the task has none.
+    """
+    if task.goal_index is None or task.reference is None:
+        raise ValueError(
+            f"{task.name} has no page: give the task goal_index and reference"
+        )
+    return task.goal_index, task.reference
+
+
 def describe_numbers(task: Task) -> list[tuple]:
     """Return (name, value) of what a task fixes."""
-    index, unit, words = task.goal_index, task.unit, task.reference
-    assert index is not None and words is not None
+    unit, (index, words) = task.unit, find_words(task)
     goal = index[0] if len(index) == 1 else f"{index[0]} to {index[-1]}"
     rows = [
         ("simulator", f"`{task.env_id}`"),
@@ -56,8 +74,7 @@ def describe_numbers(task: Task) -> list[tuple]:
 
 def reference_page(task: Task) -> str:
     """Return the reference of a task as Markdown."""
-    words = task.reference
-    assert words is not None
+    _, words = find_words(task)
     lines = table(("", ""), describe_numbers(task))
     head = ("column", "meaning", "unit")
     lines += ["**Observation**", *table(head, columns(words.observation))]
