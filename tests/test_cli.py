@@ -491,11 +491,17 @@ def test_wrong_words(words, capfd):
     assert WRONG[words] in refuse(capfd, *words.split())
 
 
-def test_cuda_is_refused_where_there_is_none(capfd):
+def test_cuda_is_refused_where_there_is_none(capfd, monkeypatch):
     import torch
 
-    if torch.cuda.is_available():
-        pytest.skip("it is here")
+    empty = torch.empty
+
+    def none_here(*sizes, device=None, **options):
+        if device == "cuda":
+            raise RuntimeError("no driver")
+        return empty(*sizes, device=device, **options)
+
+    monkeypatch.setattr(torch, "empty", none_here)
     words = ["train", "FetchReach", *SMALL, "--device", "cuda"]
     assert "no device 'cuda' here" in refuse(capfd, *words)
 

@@ -260,7 +260,6 @@ class Run:
         spec = self.spec
         self.agent, self.config, self.plan = spec.agent, spec.config, spec.plan
         self.task, self.seeds = spec.task, spec.plan.all_seeds
-        self.sample, self.fused = fuse(spec.agent, spec.plan)
 
     @property
     def updates(self) -> int:
@@ -273,6 +272,11 @@ class Run:
         code, versions = digest_agent(self.agent), library_versions()
         return self.spec.asked | {"code": code, "versions": versions}
 
+    @cached_property
+    def fused(self) -> tuple[Callable, Agent]:
+        """Return `sample` and the agent, compiled if the plan says so."""
+        return fuse(self.agent, self.plan)
+
     @property
     def policy(self) -> Policy:
         """Return the policy as it stands now."""
@@ -282,9 +286,10 @@ class Run:
 
     def step(self) -> dict[str, torch.Tensor]:
         """Draw a batch, take one update; return measurements, each (N,)."""
-        rho, q = draw(self, self.sample, self.generators)
-        last, agent = self.plan.updates, self.fused
-        return update(agent, self.config, self.state, rho, q, last)
+        sample, agent = self.fused
+        rho, q = draw(self, sample, self.generators)
+        state, last = self.state, self.plan.updates
+        return update(agent, self.config, state, rho, q, last)
 
     def state_dict(self) -> dict:
         """Return networks, targets, optimiser, updates and generators."""

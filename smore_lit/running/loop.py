@@ -101,10 +101,9 @@ def is_finished(folder: Path, updates: int) -> bool:
 
 def has_begun(folder: Path) -> bool:
     """Return whether a folder holds a row, a checkpoint or a summary."""
-    tables = folder / "metrics.csv", folder / "scores.csv"
     ends = folder / "checkpoint.pt", folder / "summary.json"
     return any(path.exists() for path in ends) or any(
-        path.exists() and read_table(path) for path in tables
+        read_table(path) for path in folder.glob("*.csv")
     )
 
 

@@ -116,7 +116,8 @@ def select(
             configuration or the plan; a set stands for any of its values.
 
     Returns:
-        Dictionaries of the table's columns and those of the run.
+        Dictionaries of the table's columns and those of the run; where study
+        or label is asked for, one for each label that fits.
 
     Raises:
         ValueError: an unknown name.
