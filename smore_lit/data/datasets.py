@@ -46,7 +46,7 @@ __all__ = [
     "make_dataset",
     "fill_halves",
     "describe",
-    "shard_shapes",
+    "shard_arrays",
     "read_array",
     "check_values",
     "parse_shard",
@@ -587,18 +587,19 @@ def describe(task, folder, counts, horizon, shards) -> dict:
 
 
 # book/data/datasets.md, section "Load it without trusting it"
-def shard_shapes(task: Task, episodes: int, steps: int) -> dict[str, tuple]:
-    """Return the shape that each array of a shard must have."""
-    goals = task.goal_size
+def shard_arrays(task: Task, episodes: int, steps: int) -> dict[str, tuple]:
+    """Return shape and type that each array of a shard must have."""
+    goals, states = task.goal_size, (episodes, steps + 1)
+    seen = task.observation_shape
     return {
-        "observations": (episodes, steps + 1, task.observation_size),
-        "actions": (episodes, steps, task.action_size),
-        "achieved_goals": (episodes, steps + 1, goals),
-        "desired_goals": (episodes, goals),
+        "observations": ((*states, *seen), task.observation_dtype),
+        "actions": ((episodes, steps, task.action_size), "<f4"),
+        "achieved_goals": ((*states, goals), "<f4"),
+        "desired_goals": ((episodes, goals), "<f4"),
     }
 
 
-def read_array(file: zipfile.ZipFile, name: str, shape: tuple, kind="<f4"):
+def read_array(file: zipfile.ZipFile, name: str, shape: tuple, kind: str):
     """Return one array of `shape` and `kind`, refusing anything else."""
     size = math.prod(shape) * np.dtype(kind).itemsize
     if file.getinfo(name).file_size > size + 1024:
@@ -644,14 +645,14 @@ def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
 # book/data/datasets.md, section "Load it without trusting it"
 def parse_shard(data: bytes, task: Task, episodes: int, steps: int) -> dict:
     """Return the arrays in the bytes of a shard, fully checked."""
-    shapes = shard_shapes(task, episodes, steps)
+    promised = shard_arrays(task, episodes, steps)
     with zipfile.ZipFile(io.BytesIO(data)) as file:
         names = set(file.namelist()) - {"lengths.npy"}
         if sorted(names) != sorted(f"{name}.npy" for name in ARRAYS):
             held = ", ".join(sorted(names))[:80]
             raise ValueError(f"holds {held}, not 4 arrays")
         arrays = {
-            name: read_array(file, f"{name}.npy", shapes[name])
+            name: read_array(file, f"{name}.npy", *promised[name])
             for name in ARRAYS
         }
         if "lengths.npy" in file.namelist():
@@ -686,8 +687,8 @@ def read_shards(task: Task, folder: Path, manifest: dict) -> dict:
     """Return the used episodes of all shards, joined in order."""
     total, steps = sum(manifest["episodes"].values()), manifest["horizon"]
     arrays = {
-        name: np.empty(shape, np.float32)
-        for name, shape in shard_shapes(task, total, steps).items()
+        name: np.empty(shape, kind)
+        for name, (shape, kind) in shard_arrays(task, total, steps).items()
     }
     lengths = np.full(total, steps)
     first = 0
@@ -717,8 +718,9 @@ def check_entry(entry: dict, task: Task, steps: int) -> None:
             raise ValueError(f"{file}: {key} must be 1 or more")
     if entry["used"] > entry["episodes"]:
         raise ValueError(f"{file}: uses more episodes than it holds")
-    shapes = shard_shapes(task, entry["episodes"], steps).values()
-    limit = sum(4 * math.prod(shape) for shape in shapes) + 8192
+    arrays = shard_arrays(task, entry["episodes"], steps).values()
+    sizes = (math.prod(s) * np.dtype(kind).itemsize for s, kind in arrays)
+    limit = sum(sizes) + 8192
     limit = min(limit, LARGEST)
     if entry["episodes"] > max(SHARD.values()) or entry["bytes"] > limit:
         raise ValueError(f"{file}: declares more than a shard can hold")
@@ -873,7 +875,8 @@ def load_dataset(
 
     Returns:
         observations (E, T+1, O), actions (E, T, A),
-        achieved_goals (E, T+1, G), desired_goals (E, G), float32; lengths
+        achieved_goals (E, T+1, G), desired_goals (E, G), float32, but for
+        observations that are pictures: (E, T+1, H, W, C) uint8; lengths
         (E,) if an episode ended early; expert episodes come first.
 
     Raises:

@@ -210,6 +210,11 @@ def _check(observations, actions, achieved_goals, desired_goals, lengths):
             f" got {actions.shape}"
         )
     episodes, horizon, _ = actions.shape
+    if observations.ndim > 3:
+        raise ValueError(
+            f"observations are pictures {observations.shape[2:]}: encode each"
+            " as a list of numbers, (episodes, T+1, O)"
+        )
     goal = desired_goals.shape[-1] if desired_goals.ndim == 2 else "G"
     observation = observations.shape[-1] if observations.ndim == 3 else "O"
     expected = {

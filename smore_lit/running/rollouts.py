@@ -106,7 +106,8 @@ class Local:
 
     def _stack(self):
         rows = {key: np.stack([s[key] for s in self.states]) for key in KEYS}
-        rows["observation"] = rows["observation"].astype(np.float32)
+        if rows["observation"].dtype != np.uint8:  # no pictures
+            rows["observation"] = rows["observation"].astype(np.float32)
         return rows | {"ended": np.array(self.ended)}
 
 
@@ -306,7 +307,7 @@ class Rollouts:
         """Begin one episode per seed; see `check_seeds` for what fits.
 
         Returns:
-            observation (n, O) float32, achieved_goal and desired_goal
+            observation (n, O) float32 or pictures uint8, achieved_goal and desired_goal
             (n, G) as the environment has them, ended (n,) bool, for the
             n = len(seeds) first slots; the others rest.
         """
@@ -401,7 +402,8 @@ def play(
 
     Returns:
         observations (E, T+1, O), actions (E, T, A),
-        achieved_goals (E, T+1, G), desired_goals (E, G), all float32;
+        achieved_goals (E, T+1, G), desired_goals (E, G), all float32,
+        but for observations that are pictures: (E, T+1, H, W, C) uint8;
         lengths (E,) int64, the actions played in each episode. Behind them
         the last state is repeated and the actions are 0.
     """

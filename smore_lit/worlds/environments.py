@@ -222,7 +222,7 @@ def explore(task, env, steps: int = 25) -> dict:
     """Return what two short random episodes of `env` show.
 
     Returns:
-        observations (n, O), achieved (n, G), desired (n, G), and flags (n,),
+        observations (n, O) or (n, H, W, C), achieved (n, G), desired (n, G), and flags (n,),
         the environment's own word on success, None where it has none.
 
     Raises:
@@ -260,10 +260,14 @@ def check_goals(task, state) -> list[np.ndarray]:
         )
     rows = [np.asarray(state[name]) for name in names]
     for name, row in zip(names, rows):
-        if row.ndim != 1 or row.dtype.kind not in "fiub" or not row.size:
+        list_of_numbers = row.ndim == 1 and row.dtype.kind in "fiub"
+        picture = row.ndim == 3 and row.dtype == np.uint8
+        allowed = list_of_numbers or picture and name == "observation"
+        if not allowed or not row.size:
             raise ValueError(
                 f"{name} of {task.name} is {row.dtype} {row.shape}: it must"
-                " be a list of numbers"
+                " be a list of numbers (or a picture of bytes (H, W, C), if"
+                " it is the observation)"
             )
     if rows[1].shape != rows[2].shape:
         raise ValueError(
@@ -278,12 +282,14 @@ def find_goal_index(observations, achieved) -> tuple[int, ...] | None:
     """Return the columns of `observations` that hold the achieved goal.
 
     Args:
-        observations: (n, O).
+        observations: (n, O), or pictures.
         achieved: (n, G), of the same states.
 
     Returns:
         G columns, or None if some number is in none.
     """
+    if observations.ndim > 2:
+        return None
     rows, goals = (np.asarray(x, np.float32) for x in (observations, achieved))
     size = goals.shape[1]
     for first in range(rows.shape[1] - size + 1):
@@ -382,8 +388,10 @@ def infer_fields(draft) -> dict:
         reached = success
     if draft.success_threshold is not None:
         success = draft.success_threshold
+    shape = seen["observations"].shape[1:]
     fields = {
-        "observation_size": seen["observations"].shape[1],
+        "observation_size": math.prod(shape),
+        "picture": shape if len(shape) == 3 else None,
         "goal_size": size,
         "action_size": env.action_space.shape[0],
         "goal_index": find_goal_index(seen["observations"], seen["achieved"]),

@@ -168,10 +168,21 @@ class Task(Judge):
     action_noise: float = 0.0  # standard deviation, in units of action
     simulators: tuple[str, ...] = ("gymnasium",)  # they decide its physics
     expert: str | Callable | None = None  # a policy, its class or its place
+    picture: tuple[int, int, int] | None = None  # (H, W, C): observations
     reference: Reference | None = None
     env_kwargs: dict | None = field(default=None, hash=False)  # for its maker
 
     from_env = classmethod(read_environment)
+
+    @property
+    def observation_shape(self) -> tuple[int, ...]:
+        """Return the shape of one observation: (O,), or (H, W, C)."""
+        return self.picture or (self.observation_size,)
+
+    @property
+    def observation_dtype(self) -> str:
+        """Return the type of an observation's numbers in files."""
+        return "<f4" if self.picture is None else "|u1"
 
     @property
     def base(self) -> str:
