@@ -22,11 +22,13 @@ class Lamp(gymnasium.Env):
     def __init__(self, render_mode=None, kind=np.uint8):
         self.kind = kind
         space = Box(-np.inf, np.inf, (1,), np.float64)
-        self.observation_space = Dict({
-            "observation": Box(0, 255, (H, W, C), np.uint8),
-            "achieved_goal": space,
-            "desired_goal": space,
-        })
+        self.observation_space = Dict(
+            {
+                "observation": Box(0, 255, (H, W, C), np.uint8),
+                "achieved_goal": space,
+                "desired_goal": space,
+            }
+        )
         self.action_space = Box(-1.0, 1.0, (1,), np.float32)
 
     def _state(self):

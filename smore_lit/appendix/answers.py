@@ -1,5 +1,5 @@
 # Generated from book/appendix/answers.md by make sync. Edit the chapter, not this file.
-"""Answer a person and a program.
+"""Answers and errors: answer a person and a program.
 
 What a command found, in two forms, and one line for whatever stopped it.
 """
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-# book/appendix/answers.md, section "Answer a person and a program"
+# book/appendix/answers.md, section "Answers and errors: answer a person and a program"
 import argparse
 import dis
 import errno

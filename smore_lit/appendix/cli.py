@@ -1,5 +1,5 @@
 # Generated from book/appendix/cli.md by make sync. Edit the chapter, not this file.
-"""Say it in one line.
+"""Inside the command line: say it in one line.
 
 Each command answers a person or a program, and each mistake gets one line that
 says what to do.
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-# book/appendix/cli.md, section "Say it in one line"
+# book/appendix/cli.md, section "Inside the command line: say it in one line"
 import argparse
 import json
 import os

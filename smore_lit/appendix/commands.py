@@ -1,5 +1,5 @@
 # Generated from book/appendix/commands.md by make sync. Edit the chapter, not this file.
-"""Do what was asked.
+"""Inside the commands: do what was asked.
 
 One function for each command, from its options to its answer.
 """
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-# book/appendix/commands.md, section "Do what was asked"
+# book/appendix/commands.md, section "Inside the commands: do what was asked"
 import dataclasses
 import importlib.metadata
 import math

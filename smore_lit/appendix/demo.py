@@ -1,5 +1,5 @@
 # Generated from book/appendix/demo.md by make sync. Edit the chapter, not this file.
-"""Show that it works.
+"""Demo: show that it works.
 
 Data, training, a table beside the paper, a curve and a film, in one call that
 can be stopped and started.
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-# book/appendix/demo.md, section "Show that it works"
+# book/appendix/demo.md, section "Demo: show that it works"
 import io
 import json
 import math

@@ -1,5 +1,5 @@
 # Generated from book/appendix/literate.md by make sync. Edit the chapter, not this file.
-"""Make one text serve as book and package.
+"""Colophon: make one text serve as book and package.
 
 One Markdown file per chapter becomes a notebook to run and a module to import,
 and neither can drift.
@@ -26,6 +26,7 @@ __all__ = [
     "write_details",
     "write_figure",
     "write_note",
+    "write_box",
     "plain_prose",
     "BANNER",
     "INSTALL",
@@ -57,7 +58,7 @@ __all__ = [
 ]
 
 
-# book/appendix/literate.md, section "Make one text serve as book and package"
+# book/appendix/literate.md, section "Colophon: make one text serve as book and package"
 import argparse
 import ast
 import difflib
@@ -251,17 +252,29 @@ def write_note(argument, options, body):
     return textwrap.indent(head + body, "> ", lambda line: True)
 
 
+def write_box(argument, options, body):
+    kind, _, title = argument.partition(" ")
+    head = f"{kind.capitalize()} ({title})" if title else kind.capitalize()
+    return write_note(head, options, body)
+
+
 def plain_prose(source: str) -> str:
     """Return MyST prose in the Markdown that notebook viewers show."""
+    boxed = r"^(`{3,}|:{3,})\{prf:(\w+)\}"
+    source = re.sub(boxed, r"\1{box} \2", source, flags=re.M)
     for name, write in (
         ("math", write_math),
         ("dropdown", write_details),
         ("figure", write_figure),
+        ("box", write_box),
+        ("index", lambda argument, options, body: ""),
         ("(?:note|warning|tip|important|admonition)", write_note),
     ):
         source = replace_directive(name, source, write)
     source = re.sub(r"^\([\w-]+\)=\n", "", source, flags=re.M)
-    source = re.sub(r"\{(?:ref|doc)\}`([^`<]+?)\s*<[^`]*>`", r"\1", source)
+    named = r"\{(?:ref|doc|numref|index|prf:ref)\}`([^`<]+?)\s*<[^`]*>`"
+    source = re.sub(named, r"\1", source)
+    source = re.sub(r"\{(?:index|numref|prf:ref)\}`([^`]+)`", r"\1", source)
     source = re.sub(r"\{eq\}`([^`]+)`", r"(\1)", source)
     return re.sub(r"\{cite(?::\w+)?\}`([^`]+)`", r"[\1]", source)
 

@@ -1,5 +1,5 @@
 # Generated from book/appendix/options.md by make sync. Edit the chapter, not this file.
-"""Make options of fields.
+"""Inside the options: make options of fields.
 
 A dataclass says the name, the type, the default and the meaning of each field;
 an option needs no more.
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-# book/appendix/options.md, section "Make options of fields"
+# book/appendix/options.md, section "Inside the options: make options of fields"
 import argparse
 import contextlib
 import dataclasses

@@ -1,5 +1,5 @@
 # Generated from book/baselines/actionable.md by make sync. Edit the chapter, not this file.
-"""Chain goals across episodes.
+"""Actionable Models (AM): chain goals across episodes.
 
 Q-learning that sets every transition a goal of another episode, and distrusts
 every action nobody took.
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-# book/baselines/actionable.md, section "Chain goals across episodes"
+# book/baselines/actionable.md, section "Actionable Models (AM): chain goals across episodes"
 import math
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
 # Generated from book/baselines/contrastive.md by make sync. Edit the chapter, not this file.
-"""Climb a classifier of futures.
+"""Contrastive RL (CRL): climb a classifier of futures.
 
 Learn which goals an episode went on to, and go where the odds rise.
 """
@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 
-# book/baselines/contrastive.md, section "Climb a classifier of futures"
+# book/baselines/contrastive.md, section "Contrastive RL (CRL): climb a classifier of futures"
 from collections.abc import Sequence
 from dataclasses import dataclass
 

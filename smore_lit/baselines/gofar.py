@@ -1,5 +1,5 @@
 # Generated from book/baselines/gofar.md by make sync. Edit the chapter, not this file.
-"""Match goals through a classifier.
+"""GoFAR: match goals through a classifier.
 
 GoFAR learns its reward by telling goals from data, writes down the dual of a
 matching problem, and then minimises something simpler.
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-# book/baselines/gofar.md, section "Match goals through a classifier"
+# book/baselines/gofar.md, section "GoFAR: match goals through a classifier"
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,5 +1,5 @@
 # Generated from book/baselines/in_sample.md by make sync. Edit the chapter, not this file.
-"""Be told the reward.
+"""IQL, SQL, EQL, XQL: be told the reward.
 
 Four methods that never ask for an action nobody took, and one line that
 separates them from SMORe.
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-# book/baselines/in_sample.md, section "Be told the reward"
+# book/baselines/in_sample.md, section "IQL, SQL, EQL, XQL: be told the reward"
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields, replace

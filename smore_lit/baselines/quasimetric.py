@@ -1,5 +1,5 @@
 # Generated from book/baselines/quasimetric.md by make sync. Edit the chapter, not this file.
-"""Add a method of your own.
+"""Quasimetric RL (QRL): add a method of your own.
 
 A distance in steps, learnt without a reward and without a backup, added to the
 book in one file.
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-# book/baselines/quasimetric.md, section "Add a method of your own"
+# book/baselines/quasimetric.md, section "Quasimetric RL (QRL): add a method of your own"
 import math
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,5 +1,5 @@
 # Generated from book/baselines/supervised.md by make sync. Edit the chapter, not this file.
-"""Clone without a score.
+"""Behaviour cloning, GCSL: clone without a score.
 
 Three methods that copy recorded actions and differ only in which pairs of
 state and goal they copy them for.
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-# book/baselines/supervised.md, section "Clone without a score"
+# book/baselines/supervised.md, section "Behaviour cloning, GCSL: clone without a score"
 from dataclasses import dataclass
 
 import torch

@@ -1,5 +1,5 @@
 # Generated from book/baselines/weighted.md by make sync. Edit the chapter, not this file.
-"""Weigh what you copy.
+"""WGCSL: weigh what you copy.
 
 WGCSL copies what GCSL copies and puts three weights on each action; we find
 out what each of them does to the policy that is learnt.
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-# book/baselines/weighted.md, section "Weigh what you copy"
+# book/baselines/weighted.md, section "WGCSL: weigh what you copy"
 import math
 from dataclasses import dataclass, replace
 

@@ -1,5 +1,5 @@
 # Generated from book/data/datasets.md by make sync. Edit the chapter, not this file.
-"""Make the data once and trust it always.
+"""Datasets: make the data once and trust it always.
 
 Thousands of episodes, each decided by four integers, in files that are either
 whole or absent.
@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 
-# book/data/datasets.md, section "Make the data once and trust it always"
+# book/data/datasets.md, section "Datasets: make the data once and trust it always"
 import contextlib
 import hashlib
 import importlib.metadata

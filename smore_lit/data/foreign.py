@@ -1,5 +1,5 @@
 # Generated from book/data/foreign.md by make sync. Edit the chapter, not this file.
-"""Read the files of others.
+"""Foreign data: Minari, D4RL, OGBench: read the files of others.
 
 Four public formats, one of which can run programs; we read its numbers and
 leave the programs alone.
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 
-# book/data/foreign.md, section "Read the files of others"
+# book/data/foreign.md, section "Foreign data: Minari, D4RL, OGBench: read the files of others"
 import contextlib
 import hashlib
 import importlib

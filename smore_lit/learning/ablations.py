@@ -1,5 +1,5 @@
 # Generated from book/learning/ablations.md by make sync. Edit the chapter, not this file.
-"""Take SMORe apart.
+"""Ablations of SMORe: take SMORe apart.
 
 One part out at a time: what its fixed point loses, what only its training can
 lose, and what a discriminator of its own would change.
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-# book/learning/ablations.md, section "Take SMORe apart"
+# book/learning/ablations.md, section "Ablations of SMORe: take SMORe apart"
 import math
 from dataclasses import dataclass, replace
 

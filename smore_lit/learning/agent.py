@@ -1,5 +1,5 @@
 # Generated from book/learning/agent.md by make sync. Edit the chapter, not this file.
-"""Say what an agent is.
+"""Agent protocol: say what an agent is.
 
 An algorithm is a configuration, networks, losses and a way to act; everything
 else is shared.
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-# book/learning/agent.md, section "Say what an agent is"
+# book/learning/agent.md, section "Agent protocol: say what an agent is"
 import copy
 import dataclasses
 import importlib

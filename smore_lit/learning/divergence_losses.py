@@ -1,5 +1,5 @@
 # Generated from book/learning/divergence_losses.md by make sync. Edit the chapter, not this file.
-"""Let the divergence choose the loss.
+"""SMORe with KL, Hellinger, JS: let the divergence choose the loss.
 
 Chi-square is one choice of four; each pays its own reward and breaks in its
 own way.
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 
-# book/learning/divergence_losses.md, section "Let the divergence choose the loss"
+# book/learning/divergence_losses.md, section "SMORe with KL, Hellinger, JS: let the divergence choose the loss"
 import math
 
 import torch

@@ -1,5 +1,5 @@
 # Generated from book/learning/extraction.md by make sync. Edit the chapter, not this file.
-"""Copy what scored well.
+"""Policy extraction: copy what scored well.
 
 How a policy is got from scores: copy recorded actions, each as often as its
 score deserves.
@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-# book/learning/extraction.md, section "Copy what scored well"
+# book/learning/extraction.md, section "Policy extraction: copy what scored well"
 import math
 
 import torch

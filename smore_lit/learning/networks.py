@@ -1,5 +1,5 @@
 # Generated from book/learning/networks.md by make sync. Edit the chapter, not this file.
-"""Train ten seeds as one network.
+"""Networks with a seed axis: train ten seeds as one network.
 
 Give every parameter a leading seed axis, and ten runs become one larger matrix
 product.
@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 
-# book/learning/networks.md, section "Train ten seeds as one network"
+# book/learning/networks.md, section "Networks with a seed axis: train ten seeds as one network"
 import math
 from collections.abc import Callable, Sequence
 

@@ -1,5 +1,5 @@
 # Generated from book/learning/objectives.md by make sync. Edit the chapter, not this file.
-"""Pull goals up, push the rest down.
+"""SMORe objectives: pull goals up, push the rest down.
 
 One contrastive loss, written four ways, and the reward that each of them
 hides.
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-# book/learning/objectives.md, section "Pull goals up, push the rest down"
+# book/learning/objectives.md, section "SMORe objectives: pull goals up, push the rest down"
 import math
 
 from torch import Tensor

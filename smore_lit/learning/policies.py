@@ -1,5 +1,5 @@
 # Generated from book/learning/policies.md by make sync. Edit the chapter, not this file.
-"""Load a policy and act.
+"""Policies: load a policy and act.
 
 From a file to actions, here and on a robot without this package.
 """
@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-# book/learning/policies.md, section "Load a policy and act"
+# book/learning/policies.md, section "Policies: load a policy and act"
 import dataclasses
 import io
 import warnings

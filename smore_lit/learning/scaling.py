@@ -1,5 +1,5 @@
 # Generated from book/learning/scaling.md by make sync. Edit the chapter, not this file.
-"""Put all inputs on one scale.
+"""Scaling of inputs: put all inputs on one scale.
 
 Two lines of preprocessing that decide whether the score can tell near from
 far.
@@ -8,7 +8,7 @@ far.
 __all__ = ["LEAST_STD", "Scaler", "fit_scaler"]
 
 
-# book/learning/scaling.md, section "Put all inputs on one scale"
+# book/learning/scaling.md, section "Scaling of inputs: put all inputs on one scale"
 import torch
 from torch import Tensor, nn
 

@@ -1,5 +1,5 @@
 # Generated from book/learning/smore.md by make sync. Edit the chapter, not this file.
-"""Learn the score, then follow it.
+"""SMORe: learn the score, then follow it.
 
 Three small networks, three losses, one step on all of them.
 """
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-# book/learning/smore.md, section "Learn the score, then follow it"
+# book/learning/smore.md, section "SMORe: learn the score, then follow it"
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

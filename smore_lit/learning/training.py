@@ -1,5 +1,5 @@
 # Generated from book/learning/training.md by make sync. Edit the chapter, not this file.
-"""Train an agent and watch it learn.
+"""Training: train an agent and watch it learn.
 
 Data, an agent and a plan go in; a policy, its scores and a curve come out.
 """
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 
-# book/learning/training.md, section "Train an agent and watch it learn"
+# book/learning/training.md, section "Training: train an agent and watch it learn"
 import contextlib
 import dataclasses
 import hashlib
@@ -67,7 +67,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 
-# book/learning/training.md, section "Train an agent and watch it learn"
+# book/learning/training.md, section "Training: train an agent and watch it learn"
 import smore_lit
 from smore_lit.learning.agent import (
     Agent,
@@ -91,7 +91,7 @@ from smore_lit.running.evaluation import (
 )
 
 
-# book/learning/training.md, section "Train an agent and watch it learn"
+# book/learning/training.md, section "Training: train an agent and watch it learn"
 from smore_lit.learning.scaling import Scaler, fit_scaler
 from smore_lit.learning.trajectories import (
     SAMPLERS,

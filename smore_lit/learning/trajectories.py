@@ -1,5 +1,5 @@
 # Generated from book/learning/trajectories.md by make sync. Edit the chapter, not this file.
-"""Sample goals from hindsight.
+"""Hindsight and goal sampling: sample goals from hindsight.
 
 Turn recorded episodes into two streams: transitions with goals to strive for,
 and transitions that reach them.
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-# book/learning/trajectories.md, section "Sample goals from hindsight"
+# book/learning/trajectories.md, section "Hindsight and goal sampling: sample goals from hindsight"
 import math
 import os
 from collections.abc import Mapping, Sequence

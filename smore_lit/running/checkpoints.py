@@ -1,5 +1,5 @@
 # Generated from book/running/checkpoints.md by make sync. Edit the chapter, not this file.
-"""Save a run so that it can go on.
+"""Checkpoints: save a run so that it can go on.
 
 Everything that learning depends on, in one file that runs no code when opened.
 """
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-# book/running/checkpoints.md, section "Save a run so that it can go on"
+# book/running/checkpoints.md, section "Checkpoints: save a run so that it can go on"
 import copy
 import io
 import textwrap

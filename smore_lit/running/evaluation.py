@@ -1,5 +1,5 @@
 # Generated from book/running/evaluation.md by make sync. Edit the chapter, not this file.
-"""Score every method by one rule.
+"""Evaluation: score every method by one rule.
 
 Fifty episodes per seed, seven numbers per episode, one code path for all.
 """
@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 
-# book/running/evaluation.md, section "Score every method by one rule"
+# book/running/evaluation.md, section "Evaluation: score every method by one rule"
 from collections.abc import Callable, Sequence
 
 import numpy as np

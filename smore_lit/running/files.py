@@ -1,5 +1,5 @@
 # Generated from book/running/files.md by make sync. Edit the chapter, not this file.
-"""Write files that are whole or absent.
+"""Files: write files that are whole or absent.
 
 A run that is killed while it writes must leave the old file or the new one,
 never half of one.
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 
-# book/running/files.md, section "Write files that are whole or absent"
+# book/running/files.md, section "Files: write files that are whole or absent"
 import csv
 import importlib.resources
 import io

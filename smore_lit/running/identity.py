@@ -1,5 +1,5 @@
 # Generated from book/running/identity.md by make sync. Edit the chapter, not this file.
-"""Know which run this is.
+"""Identity of a run: know which run this is.
 
 Two commands ask for the same run if they ask for the same training on the same
 data, however they are spelled.
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-# book/running/identity.md, section "Know which run this is"
+# book/running/identity.md, section "Identity of a run: know which run this is"
 import ast
 import contextlib
 import fcntl

@@ -1,5 +1,5 @@
 # Generated from book/running/loop.md by make sync. Edit the chapter, not this file.
-"""Stop anywhere and go on.
+"""Training loop: stop anywhere and go on.
 
 One loop for every learner; killed anywhere, it continues as if nothing had
 happened.
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-# book/running/loop.md, section "Stop anywhere and go on"
+# book/running/loop.md, section "Training loop: stop anywhere and go on"
 import contextlib
 import dataclasses
 import json

@@ -1,5 +1,5 @@
 # Generated from book/running/results.md by make sync. Edit the chapter, not this file.
-"""Keep every number in one place.
+"""Results store: keep every number in one place.
 
 What a run scored is written once, under the name of the run, and read by one
 function.
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-# book/running/results.md, section "Keep every number in one place"
+# book/running/results.md, section "Results store: keep every number in one place"
 import csv
 import io
 import json

@@ -1,5 +1,5 @@
 # Generated from book/running/rollouts.md by make sync. Edit the chapter, not this file.
-"""Step many worlds at once.
+"""Rollouts: step many worlds at once.
 
 A pool of simulators in worker processes that returns the same bits however it
 is cut.
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-# book/running/rollouts.md, section "Step many worlds at once"
+# book/running/rollouts.md, section "Rollouts: step many worlds at once"
 import contextlib
 import multiprocessing
 import pickle
@@ -307,9 +307,10 @@ class Rollouts:
         """Begin one episode per seed; see `check_seeds` for what fits.
 
         Returns:
-            observation (n, O) float32 or pictures uint8, achieved_goal and desired_goal
-            (n, G) as the environment has them, ended (n,) bool, for the
-            n = len(seeds) first slots; the others rest.
+            observation (n, O) float32, or pictures (n, H, W, C) uint8;
+            achieved_goal and desired_goal (n, G) as the environment has
+            them; ended (n,) bool; for the n = len(seeds) first slots, as
+            the others rest.
         """
         seeds = check_seeds(seeds, self.slots)
         self.playing = len(seeds)

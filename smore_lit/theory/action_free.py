@@ -1,5 +1,5 @@
 # Generated from book/theory/action_free.md by make sync. Edit the chapter, not this file.
-"""Drop the policy, keep the sign.
+"""Action-free dual and Theorem 2: drop the policy, keep the sign.
 
 A dual without actions finds the best policy by itself, provided that the
 occupancy behind it stays non-negative.
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-# book/theory/action_free.md, section "Drop the policy, keep the sign"
+# book/theory/action_free.md, section "Action-free dual and Theorem 2: drop the policy, keep the sign"
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
 # Generated from book/theory/divergences.md by make sync. Edit the chapter, not this file.
-"""Measure how far two distributions are apart.
+"""f-divergences and conjugates: measure how far two distributions are apart.
 
 Five convex functions, the conjugates that make them linear in a score, and the
 edges that the printed table leaves out.
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-# book/theory/divergences.md, section "Measure how far two distributions are apart"
+# book/theory/divergences.md, section "f-divergences and conjugates: measure how far two distributions are apart"
 import math
 from dataclasses import dataclass
 

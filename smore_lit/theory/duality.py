@@ -1,5 +1,5 @@
 # Generated from book/theory/duality.md by make sync. Edit the chapter, not this file.
-"""Trade the occupancy for a score.
+"""Duality and Theorem 1: trade the occupancy for a score.
 
 Theorem 1, every line of its proof, and why the inner problem is easier than it
 looks.
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-# book/theory/duality.md, section "Trade the occupancy for a score"
+# book/theory/duality.md, section "Duality and Theorem 1: trade the occupancy for a score"
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

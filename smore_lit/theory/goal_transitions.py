@@ -1,5 +1,5 @@
 # Generated from book/theory/goal_transitions.md by make sync. Edit the chapter, not this file.
-"""Turn a goal into a distribution.
+"""Goal transitions and Proposition 1: turn a goal into a distribution.
 
 Reaching goals becomes matching the transitions that reach them; how much of
 that is true depends on the divergence.
@@ -15,7 +15,7 @@ __all__ = [
 ]
 
 
-# book/theory/goal_transitions.md, section "Turn a goal into a distribution"
+# book/theory/goal_transitions.md, section "Goal transitions and Proposition 1: turn a goal into a distribution"
 import numpy as np
 from numpy import ndarray
 

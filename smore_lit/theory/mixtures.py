@@ -1,5 +1,5 @@
 # Generated from book/theory/mixtures.md by make sync. Edit the chapter, not this file.
-"""Dilute both sides.
+"""Mixtures and Proposition 2: dilute both sides.
 
 Two distributions, each mixed with the same data: closer than before, never
 infinitely far, and what Proposition 2 promises about it.
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 
-# book/theory/mixtures.md, section "Dilute both sides"
+# book/theory/mixtures.md, section "Mixtures and Proposition 2: dilute both sides"
 import numpy as np
 import torch
 from numpy import ndarray

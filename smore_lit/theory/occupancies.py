@@ -1,5 +1,5 @@
 # Generated from book/theory/occupancies.md by make sync. Edit the chapter, not this file.
-"""Count where a policy goes.
+"""Occupancies: count where a policy goes.
 
 The return of a policy depends on how often it does what in which state, and on
 nothing else: the occupancy, computed exactly in small worlds.
@@ -25,6 +25,10 @@ __all__ = [
     "backup",
     "goal_reward",
     "return_of",
+    "GOAL",
+    "START",
+    "corridor_example",
+    "map_example",
     "policy_of",
     "sample",
     "draw_rows",
@@ -32,9 +36,9 @@ __all__ = [
 ]
 
 
-# book/theory/occupancies.md, section "Count where a policy goes"
+# book/theory/occupancies.md, section "Occupancies: count where a policy goes"
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy import ndarray
@@ -348,6 +352,32 @@ def goal_reward(mdp: GoalMDP) -> ndarray:
 def return_of(mdp: GoalMDP, policy: ndarray) -> float:
     r"""Return $(1-\gamma) J_{train}$, the mean goal reward under $d^\pi$."""
     return float((occupancy(mdp, policy) * goal_reward(mdp)).sum())
+
+
+# book/theory/occupancies.md, section "The two examples of this part"
+GOAL = 10  # the cell in the pocket of the hook
+START = 20  # the lower right corner
+
+
+def corridor_example() -> tuple[GoalMDP, ndarray]:
+    """Return the corridor and the occupancy rho (3, 2, 3) of its data.
+
+    Cells 0, 1, 2; actions 0 hold and 1 right; start 0, goal 2, gamma 1/2.
+    """
+    transitions = np.zeros((3, 2, 3))
+    for s in range(3):
+        transitions[s, 0, s] = transitions[s, 1, min(s + 1, 2)] = 1
+    first, last = np.eye(3)[0], np.eye(3)[2]
+    mdp = GoalMDP(transitions, first, last, np.arange(3), 0.5)
+    return mdp, occupancy(mdp, np.full((3, 3, 2), 0.5))
+
+
+def map_example() -> tuple[GoalMDP, ndarray]:
+    """Return the map with one start and one goal, and rho (21, 5, 21)."""
+    world = grid_world()
+    ends = np.eye(world.states)[[START, GOAL]]
+    mdp = replace(world, start=ends[0], goal_law=ends[1])
+    return mdp, occupancy(mdp, np.full((21, 21, 5), 0.2))
 
 
 # book/theory/occupancies.md, section "Flow without a policy"

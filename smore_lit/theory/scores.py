@@ -1,5 +1,5 @@
 # Generated from book/theory/scores.md by make sync. Edit the chapter, not this file.
-"""Look at what a score learns.
+"""Scores: look at what a score learns.
 
 The score hides a reward: how likely a transition is to be a goal transition.
 Trained on that, a policy can reach goals better than the exact match does.
@@ -8,7 +8,7 @@ Trained on that, a policy can reach goals better than the exact match does.
 __all__ = ["hidden_reward", "in_sample_score", "hindsight"]
 
 
-# book/theory/scores.md, section "Look at what a score learns"
+# book/theory/scores.md, section "Scores: look at what a score learns"
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,5 +1,5 @@
 # Generated from book/theory/special_cases.md by make sync. Edit the chapter, not this file.
-"""Put two divergences into one theorem.
+"""Chi-square and KL duals: put two divergences into one theorem.
 
 From the general dual to the losses the paper prints, one line at a time, and
 which of those lines do not follow.
@@ -8,7 +8,7 @@ which of those lines do not follow.
 __all__ = ["start_score", "linear_part", "pearson_game", "kl_game"]
 
 
-# book/theory/special_cases.md, section "Put two divergences into one theorem"
+# book/theory/special_cases.md, section "Chi-square and KL duals: put two divergences into one theorem"
 import numpy as np
 from numpy import ndarray
 

@@ -1,5 +1,5 @@
 # Generated from book/theory/verification.md by make sync. Edit the chapter, not this file.
-"""Check the whole part at once.
+"""Verification: check the whole part at once.
 
 One command draws random worlds and asks every definition, theorem, proposition
 and conjugate of this part how far off it is.
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 
-# book/theory/verification.md, section "Check the whole part at once"
+# book/theory/verification.md, section "Verification: check the whole part at once"
 import itertools
 import math
 import sys
@@ -64,7 +64,7 @@ import torch
 from numpy import ndarray
 
 
-# book/theory/verification.md, section "Check the whole part at once"
+# book/theory/verification.md, section "Verification: check the whole part at once"
 from smore_lit.theory.action_free import (
     ActionFreeSolution,
     action_free_objective,
@@ -96,7 +96,7 @@ from smore_lit.theory.goal_transitions import (
 )
 
 
-# book/theory/verification.md, section "Check the whole part at once"
+# book/theory/verification.md, section "Verification: check the whole part at once"
 from smore_lit.theory.mixtures import (
     mix,
     mixture_bound_gap,

@@ -1,5 +1,5 @@
 # Generated from book/worlds/environments.md by make sync. Edit the chapter, not this file.
-"""Put a world of our own behind the same door.
+"""Environments: put a world of our own behind the same door.
 
 Two methods make a world; what the benchmark expects around them is written
 once.
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-# book/worlds/environments.md, section "Put a world of our own behind the same door"
+# book/worlds/environments.md, section "Environments: put a world of our own behind the same door"
 import contextlib
 import dataclasses
 import functools
@@ -222,8 +222,9 @@ def explore(task, env, steps: int = 25) -> dict:
     """Return what two short random episodes of `env` show.
 
     Returns:
-        observations (n, O) or (n, H, W, C), achieved (n, G), desired (n, G), and flags (n,),
-        the environment's own word on success, None where it has none.
+        observations (n, O) or (n, H, W, C), achieved (n, G), desired
+        (n, G), and flags (n,), the environment's own word on success, None
+        where it has none.
 
     Raises:
         ValueError: the states are not those of a goal environment.

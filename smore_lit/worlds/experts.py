@@ -1,5 +1,5 @@
 # Generated from book/worlds/experts.md by make sync. Edit the chapter, not this file.
-"""Script an expert and spoil it.
+"""Experts: script an expert and spoil it.
 
 A proportional controller that never fails, noise that makes it fail about as
 often as the published one, and a policy that does nothing on purpose.
@@ -8,7 +8,7 @@ often as the published one, and a policy that does nothing on purpose.
 __all__ = ["RandomPolicy", "random_policy", "ReachExpert", "expert", "Noisy"]
 
 
-# book/worlds/experts.md, section "Script an expert and spoil it"
+# book/worlds/experts.md, section "Experts: script an expert and spoil it"
 from collections.abc import Callable
 from dataclasses import dataclass
 

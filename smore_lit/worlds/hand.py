@@ -1,5 +1,5 @@
 # Generated from book/worlds/hand.md by make sync. Edit the chapter, not this file.
-"""Bring five fingertips to their places.
+"""HandReach: bring five fingertips to their places.
 
 Inverse kinematics on a private copy of the hand, with springs that sag and
 fingers that touch.
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-# book/worlds/hand.md, section "Bring five fingertips to their places"
+# book/worlds/hand.md, section "HandReach: bring five fingertips to their places"
 import functools
 import importlib.util
 from collections.abc import Callable

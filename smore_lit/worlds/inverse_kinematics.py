@@ -1,5 +1,5 @@
 # Generated from book/worlds/inverse_kinematics.md by make sync. Edit the chapter, not this file.
-"""Ask which joints, which hand, which hook.
+"""Experts for Reacher and Sawyer: ask which joints, which hand, which hook.
 
 Three experts from geometry: two links solved in closed form, a hand that needs
 no solving, and a finger that stops a free door.
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-# book/worlds/inverse_kinematics.md, section "Ask which joints, which hand, which hook"
+# book/worlds/inverse_kinematics.md, section "Experts for Reacher and Sawyer: ask which joints, which hand, which hook"
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,5 +1,5 @@
 # Generated from book/worlds/pictures.md by make sync. Edit the chapter, not this file.
-"""Watch an episode anywhere.
+"""Films: watch an episode anywhere.
 
 A rendered film where the machine can draw, a stick figure where it cannot.
 """
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-# book/worlds/pictures.md, section "Watch an episode anywhere"
+# book/worlds/pictures.md, section "Films: watch an episode anywhere"
 import importlib.util
 import io
 from collections.abc import Callable

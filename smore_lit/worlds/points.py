@@ -1,5 +1,5 @@
 # Generated from book/worlds/points.md by make sync. Edit the chapter, not this file.
-"""Walk a point through four rooms.
+"""Point mazes: walk a point through four rooms.
 
 Two tasks without physics, fast enough that a statistical question costs a
 second.
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-# book/worlds/points.md, section "Walk a point through four rooms"
+# book/worlds/points.md, section "Point mazes: walk a point through four rooms"
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -1,5 +1,5 @@
 # Generated from book/worlds/pushing.md by make sync. Edit the chapter, not this file.
-"""Push, lift and strike.
+"""FetchPush, FetchPick, FetchSlide: push, lift and strike.
 
 Three scripted experts for three tasks with an object: one that steers, one
 that grips, and one that must get it right before it lets go.
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-# book/worlds/pushing.md, section "Push, lift and strike"
+# book/worlds/pushing.md, section "FetchPush, FetchPick, FetchSlide: push, lift and strike"
 import functools
 import json
 from collections.abc import Callable

@@ -1,5 +1,5 @@
 # Generated from book/worlds/reacher.md by make sync. Edit the chapter, not this file.
-"""Turn a swinging arm into a goal task.
+"""Reacher: turn a swinging arm into a goal task.
 
 Eleven numbers as published, two of which give the answer away, and eight that
 do not.
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-# book/worlds/reacher.md, section "Turn a swinging arm into a goal task"
+# book/worlds/reacher.md, section "Reacher: turn a swinging arm into a goal task"
 from dataclasses import replace
 
 import numpy as np

@@ -1,5 +1,5 @@
 # Generated from book/worlds/sawyer.md by make sync. Edit the chapter, not this file.
-"""Rebuild an arm and its door.
+"""SawyerReach and SawyerDoor: rebuild an arm and its door.
 
 Two old tasks, set up again on the arm and the door that metaworld still
 maintains.
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-# book/worlds/sawyer.md, section "Rebuild an arm and its door"
+# book/worlds/sawyer.md, section "SawyerReach and SawyerDoor: rebuild an arm and its door"
 import importlib.util
 from dataclasses import replace
 from pathlib import Path

@@ -1,5 +1,5 @@
 # Generated from book/worlds/task_reference.md by make sync. Edit the chapter, not this file.
-"""Look up a task.
+"""Task reference: look up a task.
 
 Every number of every task, printed from the objects that the code uses.
 """
@@ -13,7 +13,7 @@ __all__ = [
 ]
 
 
-# book/worlds/task_reference.md, section "Look up a task"
+# book/worlds/task_reference.md, section "Task reference: look up a task"
 from smore_lit.worlds.tasks import Reference, Task
 
 

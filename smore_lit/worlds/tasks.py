@@ -1,5 +1,5 @@
 # Generated from book/worlds/tasks.md by make sync. Edit the chapter, not this file.
-"""State a task in numbers.
+"""Tasks: state a task in numbers.
 
 Spaces, a goal map, a threshold and a horizon, each read off the running
 simulator.
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-# book/worlds/tasks.md, section "State a task in numbers"
+# book/worlds/tasks.md, section "Tasks: state a task in numbers"
 import contextlib
 import ctypes.util
 import functools
