@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import smore_lit
@@ -208,3 +209,141 @@ def test_two_grids_on_one_store_lose_and_double_nothing(tmp_path):
     assert start_grid(tmp_path / "alone").wait() == 0
     found = content(tmp_path / "both" / "store")
     assert found == content(tmp_path / "alone" / "store")
+
+
+# the command line
+
+
+def call(*words):
+    from smore_lit.appendix.cli import main
+
+    return main(list(map(str, words)))
+
+
+@pytest.mark.parametrize("number", ["1", "2", *map(str, range(6, 17))])
+def test_dry_run_of_each_table(number, capfd):
+    words = "grid --protocol full --dry-run --json --table".split()
+    assert call(*words, number) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["jobs"] and found["core_hours"] > 100
+    assert {job["seeds"] for job in found["jobs"]} == {10}
+
+
+def test_dry_run_of_the_figure(capfd):
+    words = "grid --protocol full --dry-run --json --figure 2".split()
+    assert call(*words) == 0
+    jobs = json.loads(capfd.readouterr().out)["jobs"]
+    assert len(jobs) == 21 and all("noise" in job["job"] for job in jobs)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("grid", "--table"),
+        ("grid --table 3", "invalid choice"),
+        ("grid --table 1 --protocol quick", "unknown protocol"),
+        ("grid --table 1 --shard 2", "write it as 1/4"),
+        ("grid --table 1 --shard 5/4", "shard 5/4"),
+        ("grid --table 1 --only FetchJuggle", "no task or method"),
+        ("grid --table 1 --seeds 0", "--seeds"),
+        ("report", "--table"),
+        ("report --table 1 --format xls", "invalid choice"),
+    ],
+)
+def test_mistakes_are_one_line(words, message, capfd):
+    try:
+        code = call(*words.split())
+    except SystemExit as error:
+        code = error.code
+    out, err = capfd.readouterr()
+    assert code == 2 and out == ""
+    assert err.count("\n") == 1 and message in err
+
+
+def test_grid_and_report_by_the_command_line(tmp_path, capfd):
+    places = ["--store", tmp_path / "store", "--root", ASSETS]
+    words = ["grid", "--table", "1", "--protocol", "smoke", "--updates", "2"]
+    words += ["--seeds", "2", "--only", "FetchReach", "gcsl", "iql"]
+    words += [*places, "--runs", tmp_path / "runs"]
+    assert call(*words, "--json") == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["done"] == 2 and "2 of 2 ended" in err
+    study = "grid smoke seeds=2 updates=2"
+    words = ["report", "--table", "1", "--study", study]
+    words += ["--protocol", "smoke", "--store", tmp_path / "store"]
+    assert call(*words, "--json", "--out", tmp_path / "report") == 0
+    found = json.loads(capfd.readouterr().out)
+    rows = {row["method"]: row for row in found["rows"]}
+    assert set(rows) == {"GCSL", "IQL"} and len(found["missing"]) == 82
+    assert rows["IQL"]["paper"] == 34.43 and rows["IQL"]["seeds"] == 2
+    scores = [
+        row["return_099"]
+        for row in smore_lit_scores(tmp_path / "store", study, "iql")
+    ]
+    assert np.isclose(rows["IQL"]["mean"], np.mean(scores))
+    ends = sorted(Path(name).name for name in found["files"])
+    assert ends == [
+        "table1-curves.png",
+        "table1-curves.svg",
+        "table1-profiles.png",
+        "table1-profiles.svg",
+        "table1.csv",
+        "table1.html",
+        "table1.md",
+        "table1.tex",
+    ]
+    for name in found["files"]:
+        assert Path(name).stat().st_size > 100
+    for form in ("md", "tex", "csv", "html"):
+        assert call(*words, "--format", form) == 0
+        assert "34.43" in capfd.readouterr().out
+
+
+def smore_lit_scores(store, study, algorithm):
+    from smore_lit.running.results import select
+
+    return select(folder=store, study=study, algorithm=algorithm, updates=2)
+
+
+# Ray
+
+
+RAY = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import ray
+from ray.cluster_utils import Cluster
+from test_grid import places, small_jobs
+from smore_lit.benchmark import engines
+folder = Path(sys.argv[1])
+cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1))
+second = cluster.add_node(num_cpus=1)
+ray.init(address=cluster.address, log_to_driver=False)
+jobs = small_jobs(updates=40)
+told = []
+
+def write(line):
+    told.append(line)
+    if len(told) == 1 and sys.argv[2] == "kill":
+        cluster.remove_node(second, allow_graceful=False)
+
+where = places(folder) | dict(write=write, engine=engines.train_by_ray)
+campaign = engines.run_grid(jobs, processes=2, **where)
+raise SystemExit(len(campaign.failed))
+"""
+
+
+@pytest.mark.weekly
+@pytest.mark.parametrize("how", ["kill", "leave"])
+def test_ray_on_two_nodes_loses_and_doubles_nothing(tmp_path, how):
+    pytest.importorskip("ray")
+    code = RAY.format(tests=str(Path(__file__).parent))
+    root = str(Path(__file__).resolve().parents[1])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root}
+    words = [sys.executable, "-c", code, str(tmp_path / "ray"), how]
+    done = subprocess.run(words, env=environment, timeout=900)
+    assert done.returncode == 0
+    assert start_grid(tmp_path / "local").wait() == 0
+    found = content(tmp_path / "ray" / "store")
+    assert found == content(tmp_path / "local" / "store")
