@@ -32,6 +32,7 @@ __all__ = [
     "train_grid",
     "expand_grid",
     "describe_grid",
+    "write_report",
     "report_table",
 ]
 
@@ -524,7 +525,10 @@ def train_grid(options) -> Answer:
         "missing": list(found.missing),
     }
     lines = [f"{len(campaign.done)} of {len(found.jobs)} runs are done"]
-    lines += [f"failed: {f['job']}: {f['failed']} ({f['log']})" for f in failed]
+    lines += [
+        f"failed: {each['job']}: {each['failed']} ({each['log']})"
+        for each in failed
+    ]
     lines += [f"missing: {line}" for line in found.missing]
     return Answer(values, "\n".join(lines), int(bool(failed)))
 
@@ -593,6 +597,46 @@ def describe_grid(found) -> Answer:
 
 
 # book/appendix/commands.md, section "The grid and its reports"
+def write_report(found, folder: str) -> list[str]:
+    """Write the tables and figures of a report; list the files.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    from matplotlib import pyplot as plt
+
+    from smore_lit.appendix.figures import COLOURS, use_style
+    from smore_lit.benchmark import report
+    from smore_lit.benchmark.grid import cells_of
+    from smore_lit.running.files import write_atomic
+
+    place = as_path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    files = []
+    for form in report.FORMATS:
+        files.append(place / f"{found.table}.{form}")
+        write_atomic(files[-1], report.format_report(found, form))
+    labels, looks = {}, {}
+    for cell, method in cells_of(found.table, found.preset):
+        colour = COLOURS.get(cell.algorithm, COLOURS["paper"])
+        column = report.name_column(method, cell)
+        looks[column] = {
+            "color": colour,
+            "ls": "--" if cell.settings else "-",
+        }
+        labels[cell.label] = column, looks[column]
+    tasks = list(dict.fromkeys(row["task"] for row in found.rows))
+    if tasks:
+        use_style()
+        figure = report.draw_curves(found.study, tasks, labels, found.store)
+        files += report.save_figure(figure, place / f"{found.table}-curves")
+        figure = report.draw_profiles(found, looks)
+        files += report.save_figure(figure, place / f"{found.table}-profiles")
+        plt.close("all")
+    return [str(path) for path in files]
+
+
+# book/appendix/commands.md, section "The grid and its reports"
 def report_table(options) -> Answer:
     """Print a table of the paper from the store, ours beside theirs."""
     from smore_lit.benchmark import report
@@ -613,7 +657,7 @@ def report_table(options) -> Answer:
         "files": [],
     }
     if options.out:
-        values["files"] = report.write_report(found, options.out)
+        values["files"] = write_report(found, options.out)
     if found.missing and options.format == "md":
         missing = ", ".join(found.missing)
         text += f"\n{count(len(found.missing), 'run')} missing: {missing}\n"

@@ -277,7 +277,7 @@ class Campaign:
         if self.failed:
             text += f", {len(self.failed)} failed"
         left = self.seconds_left()
-        return text if left is None else f"{text}, about {left / 60:.0f} m left"
+        return text + (f", about {left / 60:.0f} m left" if left else "")
 
     def seconds_left(self) -> float | None:
         """Return the seconds left at the pace so far; None at the start."""

@@ -28,7 +28,6 @@ __all__ = [
     "draw_curves",
     "save_figure",
     "draw_profiles",
-    "write_report",
 ]
 
 
@@ -52,7 +51,7 @@ from smore_lit.benchmark.statistics import (
     stratified_bootstrap,
 )
 from smore_lit.running.evaluation import interval, possible
-from smore_lit.running.files import as_path, write_atomic
+from smore_lit.running.files import as_path
 from smore_lit.running.results import read_results, select
 from smore_lit.worlds.tasks import load_task
 
@@ -167,6 +166,7 @@ def read_printed(name: str) -> tuple[str, dict]:
     return metric, found
 
 
+# book/benchmark/report.md, section "What a row says"
 def group_scores(study: str, store) -> dict[tuple[str, str], list[dict]]:
     """Return the rows of a study's scores by task and label."""
     groups: dict[tuple[str, str], list[dict]] = {}
@@ -211,6 +211,7 @@ def summarise(rows: list[dict], metric: str, task: str) -> dict[str, Any]:
     }
 
 
+# book/benchmark/report.md, section "What a row says"
 def mark_best(rows: list[dict], scores: dict, metric: str) -> None:
     """Set the star of each task's best method, if it earns one."""
     sign = -1.0 if metric == "final_distance" else 1.0
@@ -405,40 +406,3 @@ def draw_profiles(found: Report, looks: dict):
     ax.set(xlabel="share of the highest return", ylabel="share of runs")
     ax.legend(fontsize=8)
     return fig
-
-
-# book/benchmark/report.md, section "A folder of results"
-def write_report(found: Report, folder: Path | str) -> list[str]:
-    """Write a report's table in all formats and its curves; list the files.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    from matplotlib import pyplot as plt
-
-    from smore_lit.appendix.figures import COLOURS, use_style
-
-    place = as_path(folder)
-    place.mkdir(parents=True, exist_ok=True)
-    files = []
-    for form in FORMATS:
-        files.append(place / f"{found.table}.{form}")
-        write_atomic(files[-1], format_report(found, form))
-    labels, looks = {}, {}
-    for cell, method in cells_of(found.table, found.preset):
-        colour = COLOURS.get(cell.algorithm, COLOURS["paper"])
-        column = name_column(method, cell)
-        looks[column] = {
-            "color": colour,
-            "ls": "--" if cell.settings else "-",
-        }
-        labels[cell.label] = column, looks[column]
-    tasks = list(dict.fromkeys(row["task"] for row in found.rows))
-    if tasks:
-        use_style()
-        figure = draw_curves(found.study, tasks, labels, found.store)
-        files += save_figure(figure, place / f"{found.table}-curves")
-        figure = draw_profiles(found, looks)
-        files += save_figure(figure, place / f"{found.table}-profiles")
-        plt.close("all")
-    return [str(path) for path in files]
