@@ -338,7 +338,7 @@ def count_kinds(problems: list[Problem]) -> dict[str, int]:
         "one action": lambda p: p.mdp.actions == 1,
         "one start of several states": lambda p: (
             p.mdp.states > 1 and p.mdp.start.max() == 1),
-        "deterministic": lambda p: np.all(p.mdp.transitions % 1 == 0),
+        "deterministic": lambda p: np.isin(p.mdp.transitions, (0, 1)).all(),
         "states that are never reached": lambda p: bool(
             (occupancy(p.mdp, p.policy).sum(axis=(1, 2)) == 0).any()),
         "policy with zeros": lambda p: (p.policy == 0).any(),
