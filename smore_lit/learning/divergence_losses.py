@@ -1,8 +1,8 @@
 # Generated from book/learning/divergence_losses.md by make sync. Edit the chapter, not this file.
 """SMORe with KL, Hellinger, JS: let the divergence choose the loss.
 
-Chi-square is one choice of four; each pays its own reward and breaks in its
-own way.
+Chi-square is one choice of four; each pays its own reward and has its own
+numerical trouble.
 """
 
 __all__ = [
@@ -35,7 +35,6 @@ from smore_lit.theory.divergences import FDivergence, find_divergence
 # book/learning/divergence_losses.md, section "Clamp the ratio, not the exponent"
 TRAINABLE = ("chi2", "kl", "hellinger", "js")
 
-
 def find_trainable(name: str) -> FDivergence:
     """Return the divergence called `name` if a score can be trained on it.
 
@@ -48,7 +47,6 @@ def find_trainable(name: str) -> FDivergence:
             f" the score open: use {', '.join(TRAINABLE)}"
         )
     return find_divergence(name)
-
 
 def _slope(divergence: FDivergence, ratio: float) -> float:
     """Return $f'$ at one ratio."""
@@ -165,6 +163,7 @@ def in_sample_divergence_loss(
     return bound - beta * mean_sum(score_q)
 
 
+# book/learning/divergence_losses.md, section "Both losses"
 def _check_pair(score_q, score_rho, value_q, value_rho):
     """Raise ValueError unless scores and values fit together."""
     check_score("score_q", score_q)

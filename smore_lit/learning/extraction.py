@@ -1,8 +1,8 @@
 # Generated from book/learning/extraction.md by make sync. Edit the chapter, not this file.
 """Policy extraction: copy what scored well.
 
-How a policy is got from scores: copy recorded actions, each as often as its
-score deserves.
+From a score to a policy: copy recorded actions, each with a weight that grows
+with its score.
 """
 
 __all__ = [
@@ -93,7 +93,6 @@ def init_twins(
         }
     )
 
-
 def act(
     networks: Networks, observations: Tensor, goals: Tensor
 ) -> Tensor:
@@ -125,7 +124,6 @@ def copy_actions(
         "effective_share": effective_share(weights),
     }
     return {"loss_policy": weighted_likelihood_loss(log_prob, weights)}, info
-
 
 def effective_share(weights: Tensor) -> Tensor:
     """Return which share (N,) of the samples carries the weights (N, B)."""
