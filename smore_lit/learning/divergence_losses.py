@@ -35,6 +35,7 @@ from smore_lit.theory.divergences import FDivergence, find_divergence
 # book/learning/divergence_losses.md, section "Clamp the ratio, not the exponent"
 TRAINABLE = ("chi2", "kl", "hellinger", "js")
 
+
 def find_trainable(name: str) -> FDivergence:
     """Return the divergence called `name` if a score can be trained on it.
 
@@ -47,6 +48,7 @@ def find_trainable(name: str) -> FDivergence:
             f" the score open: use {', '.join(TRAINABLE)}"
         )
     return find_divergence(name)
+
 
 def _slope(divergence: FDivergence, ratio: float) -> float:
     """Return $f'$ at one ratio."""

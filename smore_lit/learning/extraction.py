@@ -93,6 +93,7 @@ def init_twins(
         }
     )
 
+
 def act(
     networks: Networks, observations: Tensor, goals: Tensor
 ) -> Tensor:
@@ -124,6 +125,7 @@ def copy_actions(
         "effective_share": effective_share(weights),
     }
     return {"loss_policy": weighted_likelihood_loss(log_prob, weights)}, info
+
 
 def effective_share(weights: Tensor) -> Tensor:
     """Return which share (N,) of the samples carries the weights (N, B)."""

@@ -34,6 +34,7 @@ def mean_sum(score: Tensor) -> Tensor:
     """Return the mean over the batch, summed over critics, (N,)."""
     return score.mean(dim=-1).sum(dim=-1)
 
+
 def regression_loss(score: Tensor, target: Tensor) -> Tensor:
     r"""Compute $\sum_k$ mean $(y - S_k)^2$.
 
@@ -151,6 +152,7 @@ def check_score(name: str, score: Tensor, like: Tensor | None = None):
             f" score_q has {tuple(like.shape[:2])}: make them equal"
         )
 
+
 def check_flat(name: str, value: Tensor, like: Tensor | None = None):
     """Raise ValueError unless `value` is (N, B), N and B as `like`."""
     if value.ndim != 2 or 0 in value.shape:
@@ -163,6 +165,7 @@ def check_flat(name: str, value: Tensor, like: Tensor | None = None):
             f"{name} has shape {tuple(value.shape)}, expected"
             f" {(like.shape[0], like.shape[-1])} as in its partner"
         )
+
 
 def check_number(name: str, value: float, low: float, high: float):
     """Raise ValueError unless `low` <= `value` <= `high`."""
@@ -214,6 +217,7 @@ def implicit_reward(
 # book/learning/objectives.md, section "What the released code rewards"
 WEIGHT_DECAY = 1e-4  # weight of the terms against drift
 
+
 def released_score_loss(
     score_q: Tensor,
     score_rho: Tensor,
@@ -248,6 +252,7 @@ def released_score_loss(
 
 # book/learning/objectives.md, section "What the released code rewards"
 STEP_REWARD = -2.0  # r_neg of the released code
+
 
 def released_stable_score_loss(
     score_q: Tensor,
