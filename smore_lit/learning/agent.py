@@ -202,6 +202,7 @@ class Networks(Protocol):
 Losses = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
+# book/learning/agent.md, section "The protocol"
 @dataclass(frozen=True)
 class Agent:
     """Describe an algorithm.
@@ -273,7 +274,7 @@ class State:
         self.updates = as_whole("updates", content["updates"])
 
 
-
+# book/learning/agent.md, section "One update for all"
 def create_state(
     agent: Agent,
     config: AgentConfig,
