@@ -183,6 +183,7 @@ def reward_losses(
     return total | copying, info | spread
 
 
+# book/baselines/in_sample.md, section "One configuration, one loss"
 def losses(
     config: InSampleConfig,
     networks: Networks,
