@@ -33,16 +33,16 @@ from typing import NamedTuple
 # book/appendix/figures.md, section "One colour for one thing"
 COLOURS: dict[str, str] = {
     "smore": "#d25a00",
-    "gofar": "#1e87a5",
-    "wgcsl": "#0000ff",
-    "gcsl": "#5ae1ff",
-    "bc": "#004b00",
-    "crl": "#a578ff",
-    "am": "#4b00b4",
-    "iql": "#e13c5a",
-    "sql": "#ffc300",
-    "eql": "#ffc387",
-    "xql": "#4b2d87",
+    "gofar": "#001eff",
+    "wgcsl": "#ffcd00",
+    "gcsl": "#3ce1ff",
+    "bc": "#00460a",
+    "crl": "#ff7387",
+    "am": "#780a8c",
+    "iql": "#d24bff",
+    "sql": "#0f69ff",
+    "eql": "#f0d278",
+    "xql": "#001e96",
     "expert": "#5a5a5a",
     "random": "#a5a5a5",
     "paper": "#000000",
@@ -52,20 +52,20 @@ COLOURS: dict[str, str] = {
 # book/appendix/figures.md, section "One colour for one thing"
 DIVERGENCE_COLOURS: dict[str, str] = {
     "chi2": "#d25a00",
-    "kl": "#1e87a5",
-    "hellinger": "#a578ff",
-    "js": "#004b00",
+    "kl": "#001eff",
+    "hellinger": "#ff7387",
+    "js": "#00460a",
     "tv": "#5a5a5a",
 }
 TASK_COLOURS: dict[str, str] = {
-    "Reacher": "#5ae1ff",
-    "SawyerReach": "#a578ff",
-    "SawyerDoor": "#4b00b4",
+    "Reacher": "#3ce1ff",
+    "SawyerReach": "#ff7387",
+    "SawyerDoor": "#780a8c",
     "FetchReach": "#d25a00",
-    "FetchPick": "#1e87a5",
-    "FetchPush": "#0000ff",
-    "FetchSlide": "#e13c5a",
-    "HandReach": "#004b00",
+    "FetchPick": "#001eff",
+    "FetchPush": "#d24bff",
+    "FetchSlide": "#ffcd00",
+    "HandReach": "#00460a",
 }
 
 
@@ -171,7 +171,7 @@ def draw_map(
     ax.grid(False)
     if goal is not None:
         row, column = grid_cells()[goal]
-        ax.plot(column, row, "*", ms=11, color=COLOURS["sql"], mec="k")
+        ax.plot(column, row, "*", ms=11, color=COLOURS["wgcsl"], mec="k")
     if bar:
         ax.figure.colorbar(image, ax=ax, label=bar, shrink=0.8)
     return image
