@@ -1,8 +1,8 @@
 # Generated from book/appendix/cli.md by make sync. Edit the chapter, not this file.
-"""Inside the command line: say it in one line.
+"""Inside the command line: read words, answer in one line.
 
-Each command answers a person or a program, and each mistake gets one line that
-says what to do.
+How `smore-lit` is built: each command answers a person or a program, and each
+mistake gets one line that says what to do.
 """
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 
-# book/appendix/cli.md, section "Inside the command line: say it in one line"
+# book/appendix/cli.md, section "Inside the command line: read words, answer in one line"
 import argparse
 import json
 import os

@@ -1,5 +1,5 @@
 # Generated from book/appendix/commands.md by make sync. Edit the chapter, not this file.
-"""Inside the commands: do what was asked.
+"""Inside the commands: from options to an answer.
 
 One function for each command, from its options to its answer.
 """
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-# book/appendix/commands.md, section "Inside the commands: do what was asked"
+# book/appendix/commands.md, section "Inside the commands: from options to an answer"
 import dataclasses
 import importlib.metadata
 import math
@@ -477,7 +477,7 @@ def verify_part(options) -> Answer:
     return Answer(values, describe_verification(found), 1 - found["holds"])
 
 
-# book/appendix/commands.md, section "What is missing, and the whole story"
+# book/appendix/commands.md, section "Doctor and demo"
 def show_health(options) -> Answer:
     """Report versions, renderer, device, data, and what is missing."""
     from smore_lit.appendix.doctor import describe_health, examine
