@@ -307,7 +307,8 @@ def flatten(network: nn.Module) -> Tensor:
     """
     parts = list(network.parameters())
     sizes = [part.numel() for part in parts]
-    vector = parts[0].new_zeros(sum(sizes) + -sum(sizes) % 16).detach()
+    room = -sum(sizes) % 16
+    vector = parts[0].new_zeros(sum(sizes) + room).detach()
     places = vector[: sum(sizes)].split(sizes)
     for part, place in zip(parts, places, strict=True):
         place = place.view_as(part).copy_(part.detach())
