@@ -324,7 +324,7 @@ def add_grid(words) -> None:
     add("--preset", nargs="+", default=["shared"], metavar="NAME", help=text)
     text = "these tasks and algorithms only"
     add("--only", nargs="+", default=[], metavar="NAME", help=text)
-    add("--seeds", type=whole(1), metavar="N", help="other than the protocol's")
+    add("--seeds", type=whole(1), metavar="N", help="not the protocol's")
     add("--updates", type=whole(1), metavar="N", help="likewise")
     add("--shard", default="1/1", metavar="I/N", help="every N-th run")
     add("--engine", default="local", choices=["local", "ray"])

@@ -558,6 +558,7 @@ def expand_grid(options):
     )
 
 
+# book/appendix/commands.md, section "The grid and its reports"
 def describe_grid(found) -> Answer:
     """Return what would be trained, and about how long it would take."""
     from smore_lit.benchmark.grid import estimate_seconds, seconds_per_update
