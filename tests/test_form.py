@@ -96,7 +96,7 @@ def lines_of(nodes):
 
 def role(cell):
     """Return what a cell does, if that alone says that it is folded."""
-    body = ast.parse(cell.source.replace("%", "#")).body
+    body = ast.parse(re.sub(r"^%", "#", cell.source, flags=re.M)).body
     imports = [n for n in body if isinstance(n, ast.Import | ast.ImportFrom)]
     if 2 * lines_of(imports) > lines_of(body):
         return "imports"
@@ -245,7 +245,7 @@ def test_nothing_was_lost():
     asserts = sum(
         isinstance(node, ast.Assert)
         for source in sources
-        for node in ast.walk(ast.parse(source.replace("%", "#")))
+        for node in ast.walk(ast.parse(re.sub(r"^%", "#", source, flags=re.M)))
     )
     solved = sum(
         len(re.findall(r"^```\{dropdown\} Solution", c.source, re.M))
