@@ -24,7 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 MEASURE = """
 const article = document.querySelector("article.bd-article");
-const shown = (e) => e.offsetParent !== null && e.getClientRects().length > 0;
+const shown = (e) => e.offsetParent !== null && e.getClientRects().length > 0
+  && !e.closest("details:not([open])");
 const all = (s) => [...article.querySelectorAll(s)].filter(shown);
 const top = (e) => e.getBoundingClientRect().top + window.scrollY;
 const figures = all("figure, .cell_output img, img").filter(

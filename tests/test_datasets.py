@@ -219,8 +219,8 @@ def test_killed_and_resumed_gives_the_same_bytes(made, tmp_path):
     script = tmp_path / "child.py"
     script.write_text(CHILD)
     root = tmp_path / "root"
-    moments = np.random.default_rng(4).uniform(0.0, 0.4, 5)
-    for shards, moment in zip((0, 1, 1, 2, 3), moments):
+    moments = np.random.default_rng(4).uniform(0.0, 0.4, 3)
+    for shards, moment in zip((0, 1, 3), moments):
         child = subprocess.Popen([sys.executable, script, root])
         deadline = time.monotonic() + 60
         while len(list(root.rglob("*.npz"))) < shards:

@@ -143,7 +143,13 @@ def test_installed_version_is_the_pinned_one(name):
     assert f"=={version(name)}" == pins()[name]
 
 
-@pytest.mark.parametrize("first", ["smore_lit", "smore_lit.learning.training"])
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param("smore_lit", marks=pytest.mark.weekly),
+        "smore_lit.learning.training",
+    ],
+)
 @pytest.mark.parametrize("asked", [None, "ACTIVE"])
 def test_threads_that_wait_do_not_spin_unless_asked_to(first, asked):
     environment = {k: v for k, v in os.environ.items() if k[:4] != "OMP_"}

@@ -508,7 +508,7 @@ def test_every_command_takes_a_task_of_the_current_folder(tmp_path):
     small += " --set batch_size=16 --workers 0"
     text = run(
         "tasks --task lava:TASK",
-        f"data make lava:TASK {mixture} --workers 2",
+        f"data make lava:TASK {mixture} --workers 0",
         f"data info --task lava:TASK {mixture}",
         "data info data/lava_TASK/tiny-0.json --task lava:TASK --verify",
         f"train --task lava:TASK {mixture} {small} --out run",

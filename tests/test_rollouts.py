@@ -107,7 +107,13 @@ def told_in_a_pool(how):
 
 
 @pytest.mark.parametrize(
-    "how", ["rollouts", "evaluate", "make_dataset", "train"]
+    "how",
+    [
+        "rollouts",
+        pytest.param("evaluate", marks=pytest.mark.weekly),
+        pytest.param("make_dataset", marks=pytest.mark.weekly),
+        "train",
+    ],
 )
 def test_a_process_that_may_have_no_children_is_told(
     how, tmp_path, monkeypatch

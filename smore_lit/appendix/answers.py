@@ -1,7 +1,8 @@
 # Generated from book/appendix/answers.md by make sync. Edit the chapter, not this file.
 """Answers and errors: answer a person and a program.
 
-What a command found, in two forms, and one line for whatever stopped it.
+A command answers with values for programs and a text for people, or with one
+line that says what went wrong.
 """
 
 __all__ = [
@@ -71,7 +72,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-# book/appendix/answers.md, section "A parser that speaks once"
+# book/appendix/answers.md, section "A parser with errors of one line"
 class Parser(argparse.ArgumentParser):
     """Read options; answer a mistake with one line and exit code 2.
 

@@ -1,8 +1,8 @@
 # Generated from book/appendix/cli.md by make sync. Edit the chapter, not this file.
-"""Inside the command line: say it in one line.
+"""Inside the command line: read words, answer in one line.
 
-Each command answers a person or a program, and each mistake gets one line that
-says what to do.
+How `smore-lit` is built: each command answers a person or a program, and each
+mistake gets one line that says what to do.
 """
 
 __all__ = [
@@ -20,6 +20,9 @@ __all__ = [
     "add_policy_commands",
     "add_verify",
     "add_demo",
+    "TABLES",
+    "add_grid",
+    "add_report",
     "SHELLS",
     "write_completion",
     "offer",
@@ -31,7 +34,7 @@ __all__ = [
 ]
 
 
-# book/appendix/cli.md, section "Inside the command line: say it in one line"
+# book/appendix/cli.md, section "Inside the command line: read words, answer in one line"
 import argparse
 import json
 import os
@@ -94,6 +97,7 @@ def build_parser() -> Parser:
     doctor = add_command(words, "doctor", commands.show_health)
     doctor.add_argument("--root", metavar="DIR", help="of the data")
     add_demo(words)
+    add_grid(words)
     shells = add_command(words, "completion", write_completion)
     shells.add_argument("shell", choices=SHELLS, help="your shell")
     return parser
@@ -303,6 +307,47 @@ def add_demo(words) -> None:
     text = "paper or tiny (default paper)"
     parser.add_argument("--size", default="paper", metavar="NAME", help=text)
     add_workers(parser)
+
+
+# book/appendix/cli.md, section "The options of each command"
+TABLES = ("1", "2", *map(str, range(6, 17)))
+
+
+def add_grid(words) -> None:
+    """Add `grid` and `report`."""
+    parser = add_command(words, "grid", commands.train_grid, True)
+    add = parser.add_argument
+    add("--table", nargs="+", choices=TABLES, help="of the paper")
+    add("--figure", nargs="+", choices=["2"], help="of the paper")
+    add("--protocol", default="cpu", metavar="NAME", help="smoke, cpu or full")
+    text = "constants: shared (default), released or paper"
+    add("--preset", nargs="+", default=["shared"], metavar="NAME", help=text)
+    text = "these tasks and algorithms only"
+    add("--only", nargs="+", default=[], metavar="NAME", help=text)
+    add("--seeds", type=whole(1), metavar="N", help="not the protocol's")
+    add("--updates", type=whole(1), metavar="N", help="likewise")
+    add("--shard", default="1/1", metavar="I/N", help="every N-th run")
+    add("--engine", default="local", choices=["local", "ray"])
+    text = "runs at a time; left out: one for each core"
+    add("--processes", type=whole(1, most_workers()), metavar="N", help=text)
+    add("--dry-run", action="store_true", help="say what it would cost")
+    add("--runs", default="runs", metavar="DIR", help="default runs")
+    add("--root", metavar="DIR", help="else $SMORE_LIT_DATA, else data")
+    add("--store", metavar="DIR", help="of results; else the package's own")
+    add_report(words)
+
+
+def add_report(words) -> None:
+    """Add `report`."""
+    parser = add_command(words, "report", commands.report_table)
+    add = parser.add_argument
+    add("--table", required=True, choices=TABLES, help="of the paper")
+    add("--protocol", default="cpu", metavar="NAME", help="smoke, cpu or full")
+    add("--preset", default="shared", metavar="NAME", help="whose constants")
+    add("--study", metavar="NAME", help="another study of the store")
+    add("--format", default="md", choices=["md", "tex", "csv", "html"])
+    add("--out", metavar="DIR", help="also write all formats and curves")
+    add("--store", metavar="DIR", help="of results; else the package's own")
 
 
 # book/appendix/cli.md, section "Completion"

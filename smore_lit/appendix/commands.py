@@ -1,5 +1,5 @@
 # Generated from book/appendix/commands.md by make sync. Edit the chapter, not this file.
-"""Inside the commands: do what was asked.
+"""Inside the commands: from options to an answer.
 
 One function for each command, from its options to its answer.
 """
@@ -29,10 +29,15 @@ __all__ = [
     "verify_part",
     "show_health",
     "play_demo",
+    "train_grid",
+    "expand_grid",
+    "describe_grid",
+    "write_report",
+    "report_table",
 ]
 
 
-# book/appendix/commands.md, section "Inside the commands: do what was asked"
+# book/appendix/commands.md, section "Inside the commands: from options to an answer"
 import dataclasses
 import importlib.metadata
 import math
@@ -472,7 +477,7 @@ def verify_part(options) -> Answer:
     return Answer(values, describe_verification(found), 1 - found["holds"])
 
 
-# book/appendix/commands.md, section "What is missing, and the whole story"
+# book/appendix/commands.md, section "Doctor and demo"
 def show_health(options) -> Answer:
     """Report versions, renderer, device, data, and what is missing."""
     from smore_lit.appendix.doctor import describe_health, examine
@@ -492,3 +497,169 @@ def play_demo(options) -> Answer:
     Plan(**plan)
     values = run_demo(options.out, options.size, options.workers, **plan)
     return Answer(values, describe_demo(values))
+
+
+# book/appendix/commands.md, section "The grid and its reports"
+def train_grid(options) -> Answer:
+    """Train the runs of the paper's tables, as many at a time as cores."""
+    from smore_lit.benchmark.engines import ENGINES, run_grid
+
+    found = expand_grid(options)
+    if options.dry_run:
+        return describe_grid(found)
+    campaign = run_grid(
+        found.jobs,
+        options.runs,
+        options.root,
+        options.store,
+        options.processes,
+        lambda line: print(line, file=sys.stderr, flush=True),
+        ENGINES[options.engine],
+    )
+    failed = [
+        {"job": job.title, **answer} for job, answer in campaign.failed.items()
+    ]
+    values = {
+        "done": len(campaign.done),
+        "failed": failed,
+        "missing": list(found.missing),
+    }
+    lines = [f"{len(campaign.done)} of {len(found.jobs)} runs are done"]
+    lines += [
+        f"failed: {each['job']}: {each['failed']} ({each['log']})"
+        for each in failed
+    ]
+    lines += [f"missing: {line}" for line in found.missing]
+    return Answer(values, "\n".join(lines), int(bool(failed)))
+
+
+# book/appendix/commands.md, section "The grid and its reports"
+def expand_grid(options):
+    """Return the jobs of `grid`; raise ValueError if none is asked for."""
+    from smore_lit.benchmark.grid import TABLES, expand
+
+    tables = [f"table{n}" for n in options.table or ()]
+    tables += [f"figure{n}" for n in options.figure or ()]
+    if not tables:
+        known = ", ".join(name.removeprefix("table") for name in TABLES[:-1])
+        raise ValueError(f"say --table and one of {known}, or --figure 2")
+    first, _, last = options.shard.partition("/")
+    if not (first.isdecimal() and last.isdecimal()):
+        raise ValueError(f"--shard {options.shard!r:.20}: write it as 1/4")
+    names = ("seeds", "updates")
+    changes = {n: getattr(options, n) for n in names if getattr(options, n)}
+    return expand(
+        tables,
+        options.protocol,
+        options.preset,
+        options.only,
+        (int(first), int(last)),
+        **changes,
+    )
+
+
+# book/appendix/commands.md, section "The grid and its reports"
+def describe_grid(found) -> Answer:
+    """Return what would be trained, and about how long it would take."""
+    from smore_lit.benchmark.grid import estimate_seconds, seconds_per_update
+
+    speeds = seconds_per_update()
+    jobs = [
+        {
+            "job": job.title,
+            "tables": list(job.tables),
+            "updates": job.plan.updates,
+            "seeds": job.plan.seeds,
+            "data": job.size,
+            "core_seconds": round(estimate_seconds(job, speeds), 1),
+        }
+        for job in found.jobs
+    ]
+    total = sum(job["core_seconds"] for job in jobs) / 3600
+    cores = os.cpu_count() or 1
+    values = {
+        "jobs": jobs,
+        "missing": list(found.missing),
+        "core_hours": total,
+        "hours_here": total / cores,
+    }
+    head = ("job", "updates", "seeds", "minutes")
+    rows = [
+        (j["job"], j["updates"], j["seeds"], f"{j['core_seconds'] / 60:.1f}")
+        for j in jobs
+    ]
+    lines = [align([head, *rows])]
+    lines += [f"missing: {line}" for line in found.missing]
+    lines.append(
+        f"{count(len(jobs), 'run')}, about {total:,.1f} hours of one core,"
+        f" {total / cores:,.1f} on {count(cores, 'core')}"
+    )
+    return Answer(values, "\n".join(lines))
+
+
+# book/appendix/commands.md, section "The grid and its reports"
+def write_report(found, folder: str) -> list[str]:
+    """Write the tables and figures of a report; list the files.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    from matplotlib import pyplot as plt
+
+    from smore_lit.appendix.figures import COLOURS, use_style
+    from smore_lit.benchmark import report
+    from smore_lit.benchmark.grid import cells_of
+    from smore_lit.running.files import write_atomic
+
+    place = as_path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    files = []
+    for form in report.FORMATS:
+        files.append(place / f"{found.table}.{form}")
+        write_atomic(files[-1], report.format_report(found, form))
+    labels, looks = {}, {}
+    for cell, method in cells_of(found.table, found.preset):
+        colour = COLOURS.get(cell.algorithm, COLOURS["paper"])
+        column = report.name_column(method, cell)
+        looks[column] = {
+            "color": colour,
+            "ls": "--" if cell.settings else "-",
+        }
+        labels[cell.label] = column, looks[column]
+    tasks = list(dict.fromkeys(row["task"] for row in found.rows))
+    if tasks:
+        use_style()
+        figure = report.draw_curves(found.study, tasks, labels, found.store)
+        files += report.save_figure(figure, place / f"{found.table}-curves")
+        figure = report.draw_profiles(found, looks)
+        files += report.save_figure(figure, place / f"{found.table}-profiles")
+        plt.close("all")
+    return [str(path) for path in files]
+
+
+# book/appendix/commands.md, section "The grid and its reports"
+def report_table(options) -> Answer:
+    """Print a table of the paper from the store, ours beside theirs."""
+    from smore_lit.benchmark import report
+
+    name = f"table{options.table}"
+    found = report.report(
+        name, options.protocol, options.preset, options.store, options.study
+    )
+    text = report.format_report(found, options.format)
+    together = report.aggregate(found)
+    values = {
+        "table": name,
+        "study": found.study,
+        "metric": found.metric,
+        "rows": list(found.rows),
+        "together": together,
+        "missing": list(found.missing),
+        "files": [],
+    }
+    if options.out:
+        values["files"] = write_report(found, options.out)
+    if found.missing and options.format == "md":
+        missing = ", ".join(found.missing)
+        text += f"\n{count(len(found.missing), 'run')} missing: {missing}\n"
+    return Answer(values, text.rstrip("\n"))

@@ -1,8 +1,8 @@
 # Generated from book/appendix/demo.md by make sync. Edit the chapter, not this file.
 """Demo: show that it works.
 
-Data, training, a table beside the paper, a curve and a film, in one call that
-can be stopped and started.
+Data, training, a comparison with the paper, a curve and a film, in one call
+that can be stopped and continued.
 """
 
 __all__ = [
@@ -47,7 +47,7 @@ from smore_lit.running.results import read_results
 from smore_lit.learning.training import Run, train
 
 
-# book/appendix/demo.md, section "The paper's number is data"
+# book/appendix/demo.md, section "The paper's number"
 def paper_score(task: str, algorithm: str = "SMORe") -> dict | None:
     """Return mean and std of Table 1 at 10 % expert data, or None.
 

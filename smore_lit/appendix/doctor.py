@@ -1,5 +1,5 @@
 # Generated from book/appendix/doctor.md by make sync. Edit the chapter, not this file.
-"""Doctor: ask what is missing.
+"""Doctor: find out what is missing.
 
 Each part is tried in a process of its own, and what fails gets a line of
 advice.
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-# book/appendix/doctor.md, section "Doctor: ask what is missing"
+# book/appendix/doctor.md, section "Doctor: find out what is missing"
 import importlib.metadata
 import os
 import platform

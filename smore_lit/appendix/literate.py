@@ -1,8 +1,8 @@
 # Generated from book/appendix/literate.md by make sync. Edit the chapter, not this file.
-"""Colophon: make one text serve as book and package.
+"""Colophon: one text that is book and package.
 
 One Markdown file per chapter becomes a notebook to run and a module to import,
-and neither can drift.
+and a check notices when they differ.
 """
 
 __all__ = [
@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 
-# book/appendix/literate.md, section "Colophon: make one text serve as book and package"
+# book/appendix/literate.md, section "Colophon: one text that is book and package"
 import argparse
 import ast
 import difflib
@@ -472,7 +472,7 @@ def tangle(chapter: Chapter) -> str | None:
     return text
 
 
-# book/appendix/literate.md, section "Keep the twins in step"
+# book/appendix/literate.md, section "Keep the twins up to date"
 WING = '# {}\n"""Hold the modules exported from book/{}/."""\n'
 
 
@@ -507,7 +507,7 @@ def read_repository(root: Path) -> str:
     return project.get("urls", {}).get("Repository", "")
 
 
-# book/appendix/literate.md, section "Keep the twins in step"
+# book/appendix/literate.md, section "Keep the twins up to date"
 def render(root: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Return the text of every twin by path, and problems by chapter."""
     chapters, problems = load_chapters(root)
@@ -530,7 +530,7 @@ def render(root: Path) -> tuple[dict[str, str], dict[str, str]]:
     return twins, problems
 
 
-# book/appendix/literate.md, section "Keep the twins in step"
+# book/appendix/literate.md, section "Keep the twins up to date"
 def find_orphans(root: Path, twins: dict, problems: dict) -> list[str]:
     """List twins on disk that no chapter accounts for."""
     files = [*(root / "book").rglob("*.ipynb")]
@@ -545,7 +545,7 @@ def find_orphans(root: Path, twins: dict, problems: dict) -> list[str]:
     return sorted(paths - hidden - spared - set(twins))
 
 
-# book/appendix/literate.md, section "Keep the twins in step"
+# book/appendix/literate.md, section "Keep the twins up to date"
 def write_atomic(file: Path, text: str) -> None:
     """Replace the file's content in one step."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -572,7 +572,7 @@ def chapter_of(path: str) -> str:
     return f"book/{os.path.splitext(inner)[0]}.md"
 
 
-# book/appendix/literate.md, section "Keep the twins in step"
+# book/appendix/literate.md, section "Keep the twins up to date"
 def sync(root: str | Path = ".") -> list[str]:
     """Write every twin that differs from its chapter.
 
@@ -601,7 +601,7 @@ def sync(root: str | Path = ".") -> list[str]:
     return changed
 
 
-# book/appendix/literate.md, section "Keep the twins in step"
+# book/appendix/literate.md, section "Keep the twins up to date"
 def check(root: str | Path = ".") -> list[str]:
     """Describe every difference between chapters and twins.
 
@@ -634,7 +634,7 @@ def check(root: str | Path = ".") -> list[str]:
     return lines
 
 
-# book/appendix/literate.md, section "Run it"
+# book/appendix/literate.md, section "From the command line"
 def main(arguments: list[str] | None = None) -> int:
     """Run `sync` or `check` from the command line; return the exit code."""
     parser = argparse.ArgumentParser(

@@ -1,8 +1,8 @@
 # Generated from book/appendix/options.md by make sync. Edit the chapter, not this file.
-"""Inside the options: make options of fields.
+"""Inside the options: make options from fields.
 
-A dataclass says the name, the type, the default and the meaning of each field;
-an option needs no more.
+The name, type, default and comment of each field of a dataclass make an option
+of the command line.
 """
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 
-# book/appendix/options.md, section "Inside the options: make options of fields"
+# book/appendix/options.md, section "Inside the options: make options from fields"
 import argparse
 import contextlib
 import dataclasses

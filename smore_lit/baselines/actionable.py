@@ -1,8 +1,8 @@
 # Generated from book/baselines/actionable.md by make sync. Edit the chapter, not this file.
 """Actionable Models (AM): chain goals across episodes.
 
-Q-learning that sets every transition a goal of another episode, and distrusts
-every action nobody took.
+Q-learning on a told reward, with two additions: half of the transitions get
+goals of other episodes, and actions that nobody took are marked down.
 """
 
 __all__ = [

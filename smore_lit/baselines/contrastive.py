@@ -1,7 +1,8 @@
 # Generated from book/baselines/contrastive.md by make sync. Edit the chapter, not this file.
 """Contrastive RL (CRL): climb a classifier of futures.
 
-Learn which goals an episode went on to, and go where the odds rise.
+A classifier learns which goals an episode went on to reach, and the policy
+takes the action that makes its goal likeliest.
 """
 
 __all__ = [
@@ -221,6 +222,7 @@ def losses(
     return total, info | watch_logits(logits)
 
 
+# book/baselines/contrastive.md, section "The agent"
 def watch_logits(logits: Tensor) -> dict[str, Tensor]:
     """Measure logits (N, K, B, B): of own goals, of others', and accuracy.
 

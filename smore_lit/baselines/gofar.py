@@ -1,8 +1,8 @@
 # Generated from book/baselines/gofar.md by make sync. Edit the chapter, not this file.
 """GoFAR: match goals through a classifier.
 
-GoFAR learns its reward by telling goals from data, writes down the dual of a
-matching problem, and then minimises something simpler.
+GoFAR rewards a state by how much a classifier takes it for the goal, values
+states by that reward, and copies the actions that did better than expected.
 """
 
 __all__ = [

@@ -1,8 +1,9 @@
 # Generated from book/baselines/in_sample.md by make sync. Edit the chapter, not this file.
 """IQL, SQL, EQL, XQL: be told the reward.
 
-Four methods that never ask for an action nobody took, and one line that
-separates them from SMORe.
+Four methods that are told the reward and judge only actions of the data: each
+regresses Q on the reward, sets V between the mean and the largest Q, and
+copies what lies above V.
 """
 
 __all__ = [
@@ -182,6 +183,7 @@ def reward_losses(
     return total | copying, info | spread
 
 
+# book/baselines/in_sample.md, section "One configuration, one loss"
 def losses(
     config: InSampleConfig,
     networks: Networks,
@@ -218,6 +220,7 @@ class IqlConfig(InSampleConfig):
         )
 
 
+# book/baselines/in_sample.md, section "IQL: a mean that leans"
 MAZES = {**PAPER_STEPS, "batch_size": 256, "ahead": 0.0, "standardise": False}
 IQL = Agent(
     name="iql",
@@ -255,6 +258,7 @@ def sparse_value_loss(target: Tensor, value: Tensor, alpha: float) -> Tensor:
     return (weights.square() + value / alpha).mean(dim=1)
 
 
+# book/baselines/in_sample.md, section "SQL and EQL: pay for leaving the data"
 def _check_pair(target: Tensor, value: Tensor, scale: float):
     check_flat("target", target)
     check_flat("value", value, target)
@@ -272,6 +276,7 @@ def _tame(exponent: Tensor, cap: float) -> tuple[Tensor, Tensor]:
     return exponent, top
 
 
+# book/baselines/in_sample.md, section "SQL and EQL: pay for leaving the data"
 def exponential_value_loss(
     target: Tensor, value: Tensor, alpha: float, cap: float = 5.0
 ) -> Tensor:

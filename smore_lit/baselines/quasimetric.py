@@ -1,8 +1,8 @@
 # Generated from book/baselines/quasimetric.md by make sync. Edit the chapter, not this file.
 """Quasimetric RL (QRL): add a method of your own.
 
-A distance in steps, learnt without a reward and without a backup, added to the
-book in one file.
+QRL learns a distance in steps, without a reward and without a backup; this
+book adds it in one file.
 """
 
 __all__ = [
@@ -229,6 +229,7 @@ class Distance(nn.Module):
         return latent_distance(x, y, self.components)
 
 
+# book/baselines/quasimetric.md, section "The agent"
 class Multiplier(nn.Module):
     """Hold one multiplier per seed."""
 
@@ -242,6 +243,7 @@ class Multiplier(nn.Module):
         return (self.first + self.pace * self.level).squeeze(-1)
 
 
+# book/baselines/quasimetric.md, section "The agent"
 def init_networks(
     config: QuasimetricConfig, sizes: Sizes, seeds: int
 ) -> nn.ModuleDict:
@@ -343,6 +345,9 @@ OGBENCH = {
     "multiplier": 1.0,
     "pace": 1.0,
 }
+
+
+# book/baselines/quasimetric.md, section "The agent"
 QRL = Agent(
     name="qrl",
     config=QuasimetricConfig,

@@ -41,7 +41,7 @@ from smore_lit.learning.networks import GaussianPolicy
 from smore_lit.learning.trajectories import Batch
 
 
-# book/baselines/supervised.md, section "What they share with SMORe, and what they leave out"
+# book/baselines/supervised.md, section "Differences from SMORe"
 CLONED = ("rho", "q")
 POLICY_LOSSES = ("likelihood", "square")
 
@@ -67,7 +67,7 @@ class CloneConfig(AgentConfig):
                 )
 
 
-# book/baselines/supervised.md, section "What they share with SMORe, and what they leave out"
+# book/baselines/supervised.md, section "Differences from SMORe"
 @dataclass(frozen=True)
 class BehaviourConfig(CloneConfig):
     """Hold the hyperparameters of behaviour cloning."""
@@ -130,6 +130,7 @@ def clone_losses(
     return {"loss_policy": loss}, {"squared_error": error.mean(dim=1)}
 
 
+# book/baselines/supervised.md, section "One loss"
 def init_policy(
     config: CloneConfig, sizes: Sizes, seeds: int
 ) -> nn.ModuleDict:

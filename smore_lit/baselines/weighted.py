@@ -1,8 +1,8 @@
 # Generated from book/baselines/weighted.md by make sync. Edit the chapter, not this file.
 """WGCSL: weigh what you copy.
 
-WGCSL copies what GCSL copies and puts three weights on each action; we find
-out what each of them does to the policy that is learnt.
+WGCSL copies what GCSL copies and puts three weights on each action: nearer
+goals, better actions and the best fifth of all actions count for more.
 """
 
 __all__ = [

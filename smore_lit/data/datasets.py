@@ -1,8 +1,8 @@
 # Generated from book/data/datasets.md by make sync. Edit the chapter, not this file.
-"""Datasets: make the data once and trust it always.
+"""Datasets: make, keep and load offline data.
 
-Thousands of episodes, each decided by four integers, in files that are either
-whole or absent.
+Thousands of episodes, each decided by a seed, a task, a half and an index, in
+files that are checked whenever they are read.
 """
 
 __all__ = [
@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 
-# book/data/datasets.md, section "Datasets: make the data once and trust it always"
+# book/data/datasets.md, section "Datasets: make, keep and load offline data"
 import contextlib
 import hashlib
 import importlib.metadata
@@ -156,7 +156,7 @@ def as_percent(expert_percent: float) -> str:
     return format(Decimal(str(number)).normalize(), "f")
 
 
-# book/data/datasets.md, section "Four integers decide an episode"
+# book/data/datasets.md, section "A seed for each episode"
 def behaviour_policy(task: Task, half: str):
     """Return the policy that collects `half` of the data."""
     if half == "random":
@@ -397,7 +397,7 @@ def make_shard(pool, folder, ledger, task, episodes, advance) -> None:
     write_file(folder / "ledger.json", as_json(ledger))
 
 
-# book/data/datasets.md, section "What the data amount to"
+# book/data/datasets.md, section "Statistics of behaviour"
 MEASURED = {  # on the files of Yang et al. 2022: expert, then random
     "PointReach": ([32.2, 18.6, 24.3, 0.84], [1.3, 0.8, 1.0, 0.03]),
     "PointRooms": ([29.1, 16.6, 21.9, 0.80], [1.3, 0.8, 1.0, 0.03]),
@@ -410,7 +410,7 @@ PUBLISHED = {name: dict(zip(HALVES, x)) for name, x in MEASURED.items()}
 STATISTICS = ["sum", "discounted 0.98", "discounted 0.99", "last"]
 
 
-# book/data/datasets.md, section "What the data amount to"
+# book/data/datasets.md, section "Statistics of behaviour"
 def score(task: Task, arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
     """Return the numbers that `behaviour` is the mean of, (E,) each."""
     goals = arrays["desired_goals"][:, None]
@@ -489,7 +489,7 @@ def list_shards(folder: Path, counts: dict, length: int, ledgers) -> list:
     return entries
 
 
-# book/data/datasets.md, section "Make it"
+# book/data/datasets.md, section "Make a dataset"
 def make_dataset(
     task: Task | str,
     size: str = "paper",
@@ -537,7 +537,7 @@ def make_dataset(
     return path
 
 
-# book/data/datasets.md, section "Make it"
+# book/data/datasets.md, section "Make a dataset"
 def fill_halves(task, folder, counts, size, seed, workers, progress):
     """Make all missing shards of both halves; return their ledgers."""
     from tqdm import tqdm
@@ -566,7 +566,7 @@ def fill_halves(task, folder, counts, size, seed, workers, progress):
     return ledgers
 
 
-# book/data/datasets.md, section "Make it"
+# book/data/datasets.md, section "Make a dataset"
 def describe(task, folder, counts, horizon, shards) -> dict:
     """Return what a manifest says of shards that are all in `folder`."""
     scores: dict[str, list] = {half: [] for half in counts}
@@ -586,7 +586,7 @@ def describe(task, folder, counts, horizon, shards) -> dict:
     }
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 def shard_arrays(task: Task, episodes: int, steps: int) -> dict[str, tuple]:
     """Return shape and type that each array of a shard must have."""
     goals, states = task.goal_size, (episodes, steps + 1)
@@ -621,7 +621,7 @@ def read_array(file: zipfile.ZipFile, name: str, shape: tuple, kind: str):
     return array.reshape(shape).copy()
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
     """Raise ValueError unless the numbers can be episodes of `task`."""
     for name, array in arrays.items():
@@ -642,7 +642,7 @@ def check_values(task: Task, arrays: dict[str, np.ndarray]) -> None:
         raise ValueError("achieved_goals are not phi(observations)")
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 def parse_shard(data: bytes, task: Task, episodes: int, steps: int) -> dict:
     """Return the arrays in the bytes of a shard, fully checked."""
     promised = shard_arrays(task, episodes, steps)
@@ -662,7 +662,7 @@ def parse_shard(data: bytes, task: Task, episodes: int, steps: int) -> dict:
     return arrays
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 def read_shard(task: Task, path: Path, entry: dict, steps: int) -> dict:
     """Return the used episodes of one shard as four arrays.
 
@@ -703,7 +703,7 @@ def read_shards(task: Task, folder: Path, manifest: dict) -> dict:
     return arrays
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 FILE = re.compile(r"(expert|random|imported)/episodes-\d{6}-\d{6}\.npz")
 LARGEST = 2**26  # bytes of a shard
 
@@ -728,7 +728,7 @@ def check_entry(entry: dict, task: Task, steps: int) -> None:
         raise ValueError(f"{file}: has no proper checksum")
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 def task_of(manifest: dict, task: Task | str | None = None) -> Task:
     """Return the task whose data a manifest lists.
 
@@ -755,7 +755,7 @@ def task_of(manifest: dict, task: Task | str | None = None) -> Task:
     return load_task(name)
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 MANIFEST = {
     "format": object,
     "task": str,
@@ -797,7 +797,7 @@ def check_manifest(manifest: dict, task: Task) -> None:
         raise ValueError(f"promises other episodes than it lists: {used}")
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 def find_manifest(place) -> Path:
     """Return the manifest at a path, or the only one of a folder.
 
@@ -841,7 +841,7 @@ def dataset_info(manifest_path, task: Task | str | None = None) -> dict:
     return manifest
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 def read_dataset(
     manifest_path, task: Task | str | None = None
 ) -> dict[str, np.ndarray]:
@@ -858,7 +858,7 @@ def read_dataset(
     return read_shards(task_of(manifest, task), path.parent, manifest)
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 def load_dataset(
     task: Task | str,
     size: str = "paper",
@@ -893,7 +893,7 @@ def load_dataset(
     return read_dataset(path, task)
 
 
-# book/data/datasets.md, section "Load it without trusting it"
+# book/data/datasets.md, section "Load and check it"
 def tiny_dataset(task: Task | str) -> dict[str, np.ndarray]:
     """Return the 200 episodes (10 % expert) shipped with the package."""
     with importlib.resources.as_file(

@@ -1,8 +1,8 @@
 # Generated from book/data/foreign.md by make sync. Edit the chapter, not this file.
 """Foreign data: Minari, D4RL, OGBench: read the files of others.
 
-Four public formats, one of which can run programs; we read its numbers and
-leave the programs alone.
+Readers of four public formats; one of them is a pickle, which is read without
+running it.
 """
 
 __all__ = [
@@ -277,7 +277,7 @@ def check_promise(promised: int, kept: int) -> None:
         raise ValueError(f"promises {promised} bytes but stores {kept}")
 
 
-# book/data/foreign.md, section "A pickle is a program"
+# book/data/foreign.md, section "WGCSL and GoFAR: a pickle is a program"
 NAMES = {  # what a name in the file stands for
     "numpy.core.multiarray _reconstruct": "blank",
     "numpy._core.multiarray _reconstruct": "blank",
@@ -308,7 +308,7 @@ class Slot:
         self.kind, self.value = kind, value
 
 
-# book/data/foreign.md, section "A pickle is a program"
+# book/data/foreign.md, section "WGCSL and GoFAR: a pickle is a program"
 class Machine:
     """Follow the instructions of a pickle that describe arrays."""
 
@@ -350,7 +350,7 @@ class Machine:
         return self.take(max(len(self.stack) - self.marks.pop(), 0))
 
 
-# book/data/foreign.md, section "A pickle is a program"
+# book/data/foreign.md, section "WGCSL and GoFAR: a pickle is a program"
 class ArrayMachine(Machine):
     """Add the instructions for tuples, dictionaries and arrays."""
 
@@ -391,7 +391,7 @@ class ArrayMachine(Machine):
         self.put(self.take_marked())
 
 
-# book/data/foreign.md, section "A pickle is a program"
+# book/data/foreign.md, section "WGCSL and GoFAR: a pickle is a program"
 class BufferMachine(ArrayMachine):
     """Add the instructions that name, build and fill."""
 
@@ -429,7 +429,7 @@ class BufferMachine(ArrayMachine):
         self.stack.append(slot)
 
 
-# book/data/foreign.md, section "A pickle is a program"
+# book/data/foreign.md, section "WGCSL and GoFAR: a pickle is a program"
 def begin(machine: Machine, word: Word, arguments: tuple):
     """Return what a call to `word` makes, by our own hand.
 
@@ -450,7 +450,7 @@ def begin(machine: Machine, word: Word, arguments: tuple):
     raise ValueError(f"calls {word} with arguments that are not NumPy's")
 
 
-# book/data/foreign.md, section "A pickle is a program"
+# book/data/foreign.md, section "WGCSL and GoFAR: a pickle is a program"
 def finish(machine: Machine, slot: Slot, state: tuple) -> None:
     """Fill a type or an array from its state.
 
@@ -484,7 +484,7 @@ def is_shape(shape) -> bool:
     return 0 < len(sizes) < 5 and all(type(n) is int and n > 0 for n in sizes)
 
 
-# book/data/foreign.md, section "A pickle is a program"
+# book/data/foreign.md, section "WGCSL and GoFAR: a pickle is a program"
 def read_pickle(path) -> dict[str, np.ndarray]:
     """Return a pickled dictionary of float arrays; runs nothing of it.
 
@@ -513,7 +513,7 @@ def read_pickle(path) -> dict[str, np.ndarray]:
     }
 
 
-# book/data/foreign.md, section "A pickle is a program"
+# book/data/foreign.md, section "WGCSL and GoFAR: a pickle is a program"
 def read_buffer(path, task: Task, steps=None, own=True) -> Recording:
     """Read the episodes of a `buffer.pkl` of WGCSL or GoFAR.
 
@@ -553,7 +553,7 @@ def check_achieved(task: Task, observations, achieved, name: str) -> None:
         )
 
 
-# book/data/foreign.md, section "HDF5: tables behind doors"
+# book/data/foreign.md, section "D4RL: HDF5"
 FILTERS = {1, 2, 3, 32000}  # deflate, shuffle, checksum, lzf
 
 
@@ -606,7 +606,7 @@ def find_table(group, name: str):
     return table
 
 
-# book/data/foreign.md, section "HDF5: tables behind doors"
+# book/data/foreign.md, section "D4RL: HDF5"
 class Tables:
     """Read tables of an open HDF5 file, within one allowance."""
 
@@ -657,7 +657,7 @@ def read_goals(tables: Tables, names, task: Task) -> tuple:
     return None, "reached"
 
 
-# book/data/foreign.md, section "HDF5: tables behind doors"
+# book/data/foreign.md, section "D4RL: HDF5"
 def read_d4rl(path, task: Task, steps=None, own=True) -> Recording:
     """Read the episodes of a D4RL file with timeouts (v1 and later).
 
@@ -951,7 +951,7 @@ def adopt(scratch: Path, home: Path, name: str) -> None:
     os.replace(scratch / name, home / name)
 
 
-# book/data/foreign.md, section "Bring them home"
+# book/data/foreign.md, section "One function for all formats"
 READERS: dict[str, Callable] = {
     "buffer": read_buffer,
     "d4rl": read_d4rl,
@@ -1005,7 +1005,7 @@ def read_foreign(
     return read_named(path, form, task, steps, goal, clip)[0]
 
 
-# book/data/foreign.md, section "Bring them home"
+# book/data/foreign.md, section "One function for all formats"
 def mix(random: dict, experts: dict, expert_percent: float) -> dict:
     """Return the halves of a mixture, {half: arrays}, experts first.
 
@@ -1026,7 +1026,7 @@ def mix(random: dict, experts: dict, expert_percent: float) -> dict:
     }
 
 
-# book/data/foreign.md, section "Bring them home"
+# book/data/foreign.md, section "One function for all formats"
 def fingerprint(path) -> str:
     """Return the SHA-256 of a file, or of the data of a Minari folder."""
     path = as_path(path)
@@ -1067,7 +1067,7 @@ def write_shards(folder: Path, half: str, arrays: dict) -> list[dict]:
     return entries
 
 
-# book/data/foreign.md, section "Bring them home"
+# book/data/foreign.md, section "One function for all formats"
 def import_dataset(
     path,
     form: str,

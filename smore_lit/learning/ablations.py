@@ -1,8 +1,8 @@
 # Generated from book/learning/ablations.md by make sync. Edit the chapter, not this file.
 """Ablations of SMORe: take SMORe apart.
 
-One part out at a time: what its fixed point loses, what only its training can
-lose, and what a discriminator of its own would change.
+One part is taken out at a time: what that does to the fixed point, what it
+does to training, and what a separate discriminator would change.
 """
 
 __all__ = [
@@ -61,7 +61,7 @@ from smore_lit.learning.smore import (
 from smore_lit.learning.trajectories import Batch
 
 
-# book/learning/ablations.md, section "Without copying, without leaning"
+# book/learning/ablations.md, section "Without copying, without the expectile"
 def ascent_loss(score: Tensor) -> Tensor:
     r"""Compute $-\min_k S_k(s, \pi(s, g), g)$, mean over the batch.
 
@@ -80,7 +80,7 @@ def ascent_loss(score: Tensor) -> Tensor:
     return -score.amin(dim=1).mean(dim=-1)
 
 
-# book/learning/ablations.md, section "Without copying, without leaning"
+# book/learning/ablations.md, section "Without copying, without the expectile"
 def climb_score(networks: Networks, rho: Batch) -> Tensor:
     """Compute the loss (N,) of a policy that climbs a score held still."""
     actions = networks["policy"](rho.observations, rho.goals)
@@ -99,7 +99,7 @@ def follow_policy(
     return expectile_loss(score.amin(dim=1) - value, 0.5)
 
 
-# book/learning/ablations.md, section "Without the pull"
+# book/learning/ablations.md, section "Without the contrast"
 def mixture_backup_loss(
     scores: tuple[Tensor, Tensor],
     rewards: tuple[Tensor, Tensor],
@@ -340,6 +340,7 @@ def drop_contrast(
     )
 
 
+# book/learning/ablations.md, section "SMORe with parts out"
 def ablated_losses(
     config: AblationConfig,
     networks: nn.ModuleDict,

@@ -202,6 +202,7 @@ class Networks(Protocol):
 Losses = tuple[dict[str, Tensor], dict[str, Tensor]]
 
 
+# book/learning/agent.md, section "The protocol"
 @dataclass(frozen=True)
 class Agent:
     """Describe an algorithm.
@@ -273,7 +274,7 @@ class State:
         self.updates = as_whole("updates", content["updates"])
 
 
-
+# book/learning/agent.md, section "One update for all"
 def create_state(
     agent: Agent,
     config: AgentConfig,
@@ -306,7 +307,8 @@ def flatten(network: nn.Module) -> Tensor:
     """
     parts = list(network.parameters())
     sizes = [part.numel() for part in parts]
-    vector = parts[0].new_zeros(sum(sizes) + -sum(sizes) % 16).detach()
+    room = -sum(sizes) % 16
+    vector = parts[0].new_zeros(sum(sizes) + room).detach()
     places = vector[: sum(sizes)].split(sizes)
     for part, place in zip(parts, places, strict=True):
         place = place.view_as(part).copy_(part.detach())

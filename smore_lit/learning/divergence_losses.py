@@ -1,8 +1,8 @@
 # Generated from book/learning/divergence_losses.md by make sync. Edit the chapter, not this file.
 """SMORe with KL, Hellinger, JS: let the divergence choose the loss.
 
-Chi-square is one choice of four; each pays its own reward and breaks in its
-own way.
+Chi-square is one choice of four; each pays its own reward and has its own
+numerical trouble.
 """
 
 __all__ = [
@@ -165,6 +165,7 @@ def in_sample_divergence_loss(
     return bound - beta * mean_sum(score_q)
 
 
+# book/learning/divergence_losses.md, section "Both losses"
 def _check_pair(score_q, score_rho, value_q, value_rho):
     """Raise ValueError unless scores and values fit together."""
     check_score("score_q", score_q)

@@ -1,8 +1,8 @@
 # Generated from book/learning/extraction.md by make sync. Edit the chapter, not this file.
 """Policy extraction: copy what scored well.
 
-How a policy is got from scores: copy recorded actions, each as often as its
-score deserves.
+From a score to a policy: copy recorded actions, each with a weight that grows
+with its score.
 """
 
 __all__ = [

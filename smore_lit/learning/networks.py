@@ -169,6 +169,7 @@ class Critic(nn.Module):
         return self.network(x.unsqueeze(1)).squeeze(-1)
 
 
+# book/learning/networks.md, section "Critics, values and policies"
 class Value(nn.Module):
     """Value a state and goal with one layer-normalised network per seed."""
 

@@ -6,13 +6,13 @@ hides.
 """
 
 __all__ = [
-    "check_score",
-    "check_flat",
-    "check_number",
     "mean_sum",
     "regression_loss",
     "in_sample_score_loss",
     "mixture_score_loss",
+    "check_score",
+    "check_flat",
+    "check_number",
     "implicit_reward",
     "WEIGHT_DECAY",
     "released_score_loss",
@@ -29,44 +29,7 @@ import math
 from torch import Tensor
 
 
-# book/learning/objectives.md, section "The loss as printed"
-def check_score(name: str, score: Tensor, like: Tensor | None = None):
-    """Raise ValueError unless `score` is (N, K, B), N and K as `like`."""
-    if score.ndim != 3 or 0 in score.shape:
-        raise ValueError(
-            f"{name} must be (seeds, critics, batch) and not empty,"
-            f" got shape {tuple(score.shape)}"
-        )
-    if like is not None and score.shape[:2] != like.shape[:2]:
-        raise ValueError(
-            f"{name} has (seeds, critics) {tuple(score.shape[:2])},"
-            f" score_q has {tuple(like.shape[:2])}: make them equal"
-        )
-
-
-def check_flat(name: str, value: Tensor, like: Tensor | None = None):
-    """Raise ValueError unless `value` is (N, B), N and B as `like`."""
-    if value.ndim != 2 or 0 in value.shape:
-        raise ValueError(
-            f"{name} must be (seeds, batch) and not empty,"
-            f" got shape {tuple(value.shape)}"
-        )
-    if like is not None and value.shape != (like.shape[0], like.shape[-1]):
-        raise ValueError(
-            f"{name} has shape {tuple(value.shape)}, expected"
-            f" {(like.shape[0], like.shape[-1])} as in its partner"
-        )
-
-
-def check_number(name: str, value: float, low: float, high: float):
-    """Raise ValueError unless `low` <= `value` <= `high`."""
-    if not low <= value <= high:
-        raise ValueError(
-            f"{name} must lie between {low:g} and {high:g}, got {value!r}"
-        )
-
-
-# book/learning/objectives.md, section "The loss as printed"
+# book/learning/objectives.md, section "In code"
 def mean_sum(score: Tensor) -> Tensor:
     """Return the mean over the batch, summed over critics, (N,)."""
     return score.mean(dim=-1).sum(dim=-1)
@@ -90,7 +53,7 @@ def regression_loss(score: Tensor, target: Tensor) -> Tensor:
     return mean_sum((target.unsqueeze(1) - score).square())
 
 
-# book/learning/objectives.md, section "The loss as printed"
+# book/learning/objectives.md, section "In code"
 def in_sample_score_loss(
     score_q: Tensor,
     score_rho: Tensor,
@@ -133,7 +96,7 @@ def in_sample_score_loss(
     return coefficient * square - beta * mean_sum(score_q)
 
 
-# book/learning/objectives.md, section "The loss as printed"
+# book/learning/objectives.md, section "In code"
 def mixture_score_loss(
     score_q: Tensor,
     score_rho: Tensor,
@@ -173,6 +136,43 @@ def mixture_score_loss(
         score_q, score_rho, value_next_q, value_next_rho,
         beta=beta, gamma=gamma, coefficient=coefficient,
     )
+
+
+# book/learning/objectives.md, section "In code"
+def check_score(name: str, score: Tensor, like: Tensor | None = None):
+    """Raise ValueError unless `score` is (N, K, B), N and K as `like`."""
+    if score.ndim != 3 or 0 in score.shape:
+        raise ValueError(
+            f"{name} must be (seeds, critics, batch) and not empty,"
+            f" got shape {tuple(score.shape)}"
+        )
+    if like is not None and score.shape[:2] != like.shape[:2]:
+        raise ValueError(
+            f"{name} has (seeds, critics) {tuple(score.shape[:2])},"
+            f" score_q has {tuple(like.shape[:2])}: make them equal"
+        )
+
+
+def check_flat(name: str, value: Tensor, like: Tensor | None = None):
+    """Raise ValueError unless `value` is (N, B), N and B as `like`."""
+    if value.ndim != 2 or 0 in value.shape:
+        raise ValueError(
+            f"{name} must be (seeds, batch) and not empty,"
+            f" got shape {tuple(value.shape)}"
+        )
+    if like is not None and value.shape != (like.shape[0], like.shape[-1]):
+        raise ValueError(
+            f"{name} has shape {tuple(value.shape)}, expected"
+            f" {(like.shape[0], like.shape[-1])} as in its partner"
+        )
+
+
+def check_number(name: str, value: float, low: float, high: float):
+    """Raise ValueError unless `low` <= `value` <= `high`."""
+    if not low <= value <= high:
+        raise ValueError(
+            f"{name} must lie between {low:g} and {high:g}, got {value!r}"
+        )
 
 
 # book/learning/objectives.md, section "What a frozen target rewards"

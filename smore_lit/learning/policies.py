@@ -247,7 +247,7 @@ def save_policy(
     save_checkpoint(path, content, policy.description)
 
 
-# book/learning/policies.md, section "Let a policy leave the house"
+# book/learning/policies.md, section "Export a policy"
 class Actor(nn.Module):
     """Act as one seed of a policy does, on tensors alone."""
 
@@ -271,7 +271,7 @@ class Actor(nn.Module):
         return actions[0].clamp(-1, 1)
 
 
-# book/learning/policies.md, section "Let a policy leave the house"
+# book/learning/policies.md, section "Export a policy"
 def trace_policy(policy: Policy, form: str, index: int) -> bytes:
     """Return the seed at `index` of `policy` as a file of TorchScript.
 

@@ -1,8 +1,7 @@
 # Generated from book/learning/scaling.md by make sync. Edit the chapter, not this file.
 """Scaling of inputs: put all inputs on one scale.
 
-Two lines of preprocessing that decide whether the score can tell near from
-far.
+Two lines of preprocessing decide whether the score can tell near from far.
 """
 
 __all__ = ["LEAST_STD", "Scaler", "fit_scaler"]

@@ -8,13 +8,8 @@ __all__ = [
     "OBJECTIVES",
     "SmoreConfig",
     "check_combination",
-    "set_level",
-    "init_networks",
-    "starting_level",
-    "losses",
+    "read_mixture",
     "score_loss",
-    "value_loss",
-    "policy_loss",
     "DATA",
     "MIXTURE",
     "POLICY",
@@ -22,12 +17,17 @@ __all__ = [
     "CHI2",
     "GENERAL",
     "SCORE_LOSSES",
-    "read_mixture",
     "numbers_of",
     "shape_of",
     "policy_scores",
+    "value_loss",
+    "policy_loss",
+    "losses",
     "differences",
     "watch_ratios",
+    "set_level",
+    "init_networks",
+    "starting_level",
     "action_free_losses",
     "action_free_score_loss",
     "TABLE_4",
@@ -149,6 +149,175 @@ def check_combination(config: SmoreConfig) -> None:
         )
 
 
+# book/learning/smore.md, section "The score"
+def read_mixture(
+    networks: Networks, rho: Batch, q: Batch
+) -> dict[str, Tensor]:
+    """Return S (N, 2, B) and M(s', g) (N, B), detached, on rho and on q."""
+    pairs = zip(rho, q, strict=True)
+    both = Batch(*(torch.cat(pair, dim=1) for pair in pairs))
+    score = networks["score"](both.observations, both.actions, both.goals)
+    with torch.no_grad():
+        value_next = networks["value"](both.next_observations, both.goals)
+    score_rho, score_q = score.tensor_split(2, dim=-1)
+    next_rho, next_q = value_next.tensor_split(2, dim=-1)
+    return {
+        "score_q": score_q,
+        "score_rho": score_rho,
+        "value_next_q": next_q,
+        "value_next_rho": next_rho,
+    }
+
+
+# book/learning/smore.md, section "The score"
+def score_loss(
+    config: SmoreConfig, networks: Networks, rho: Batch, q: Batch
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute the configured loss of S (N,), and what to watch of it.
+
+    Source: the chapters on objectives and on divergences.
+    """
+    terms = read_mixture(networks, rho, q)
+    info = {
+        "score_q": terms["score_q"].mean(dim=(1, 2)),
+        "score_rho": terms["score_rho"].mean(dim=(1, 2)),
+    }
+    if config.divergence != "chi2":
+        info |= watch_ratios(config, differences(config.gamma, **terms))
+    loss, reads = SCORE_LOSSES[config.objective, config.divergence]
+    known = terms | numbers_of(config)
+    if "score_start" in reads:
+        known |= policy_scores(networks, rho, q)
+    return loss(**{name: known[name] for name in reads}), info
+
+
+# book/learning/smore.md, section "The score"
+DATA = ("score_q", "score_rho", "value_next_rho", "gamma")
+MIXTURE = (*DATA, "value_next_q", "beta", "coefficient")
+POLICY = (*MIXTURE, "score_start", "score_next")
+SHAPE = ("divergence", "cap")
+CHI2: dict[tuple[str, str], tuple[Callable, tuple]] = {
+    ("in-sample", "chi2"): (in_sample_score_loss, MIXTURE),
+    ("paper", "chi2"): (mixture_score_loss, POLICY),
+    ("released", "chi2"): (released_score_loss, DATA),
+    ("released-stable", "chi2"): (released_stable_score_loss, DATA),
+}
+GENERAL: dict[str, tuple[Callable, tuple]] = {
+    "in-sample": (in_sample_divergence_loss, MIXTURE + SHAPE),
+    "paper": (mixture_divergence_loss, POLICY + SHAPE),
+}
+SCORE_LOSSES = {
+    (objective, divergence): loss
+    for objective, loss in GENERAL.items()
+    for divergence in TRAINABLE
+} | CHI2
+
+
+# book/learning/smore.md, section "The score"
+def numbers_of(config: SmoreConfig) -> dict:
+    """Return the numbers and the divergence that a loss of S may read."""
+    mixed = dict(beta=config.beta, coefficient=config.coefficient)
+    return dict(gamma=config.gamma, **mixed, **shape_of(config))
+
+
+def shape_of(config: SmoreConfig) -> dict:
+    """Return the divergence of the configuration as the losses want it."""
+    divergence = find_trainable(config.divergence)
+    return dict(divergence=divergence, cap=config.ratio_cap)
+
+
+def policy_scores(
+    networks: Networks, rho: Batch, q: Batch
+) -> dict[str, Tensor]:
+    """Score the policy's actions, at s of rho and at s' of q, (N, 2, B)."""
+    states = torch.cat((rho.observations, q.next_observations), dim=1)
+    goals = torch.cat((rho.goals, q.goals), dim=1)
+    with torch.no_grad():
+        actions = networks["policy"](states, goals)
+    score = networks["score"](states, actions, goals)
+    start, following = score.tensor_split(2, dim=-1)
+    return {"score_start": start, "score_next": following}
+
+
+# book/learning/smore.md, section "The value and the policy"
+def value_loss(config: SmoreConfig, target: Tensor, value: Tensor) -> Tensor:
+    """Compute the loss (N,) of M from slow scores and M, (N, B) each.
+
+    Source: Eq. 9 of Sikchi et al. (2024), deviation 3.
+    """
+    return expectile_loss(target - value, config.expectile)
+
+
+def policy_loss(
+    config: SmoreConfig, networks: Networks, rho: Batch, advantage: Tensor
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Compute the loss (N,) of the policy from advantages (N, B), detached.
+
+    Source: Eq. 11 of Sikchi et al. (2024), deviation 3.
+    """
+    alpha, clip = config.temperature, config.weight_clip
+    weights = advantage_weights(advantage, alpha, clip)
+    copying, spread = copy_actions(networks, rho, weights)
+    return copying["loss_policy"], spread
+
+
+# book/learning/smore.md, section "All three together"
+def losses(
+    config: SmoreConfig,
+    networks: Networks,
+    targets: Networks,
+    rho: Batch,
+    q: Batch,
+    updates: Tensor,
+) -> Losses:
+    """Compute the losses of S, M and the policy, and what to watch of them.
+
+    Source: Eqs. 9 to 11 of Sikchi et al. (2024), deviations 2 to 5.
+    """
+    if config.action_free:
+        return action_free_losses(config, networks, targets, rho, q)
+    target, value = read_scores(networks, targets, rho)
+    advantage = (target - value).detach()
+    loss_score, watched = score_loss(config, networks, rho, q)
+    loss_policy, copied = policy_loss(config, networks, rho, advantage)
+    total = {
+        "loss_score": loss_score,
+        "loss_value": value_loss(config, target, value),
+        "loss_policy": loss_policy,
+    }
+    spread = {"advantage_std": advantage.std(dim=1, correction=0)}
+    return total, watched | spread | copied
+
+
+# book/learning/smore.md, section "All three together"
+def differences(
+    gamma: float,
+    score_q: Tensor,
+    score_rho: Tensor,
+    value_next_q: Tensor,
+    value_next_rho: Tensor,
+) -> Tensor:
+    r"""Return $\gamma M(s', g) - S$, first of rho, then of q, (N, K, 2B)."""
+    score = torch.cat((score_rho, score_q), dim=-1)
+    value_next = torch.cat((value_next_rho, value_next_q), dim=-1)
+    return gamma * value_next[:, None] - score
+
+
+def watch_ratios(config: SmoreConfig, y: Tensor) -> dict[str, Tensor]:
+    """Measure the density ratios at y (N, K, 2B), first rho, then q."""
+    shape = shape_of(config)
+    ratio = best_ratio(4.0 * config.coefficient * y, **shape)
+    ratio_rho, ratio_q = ratio.tensor_split(2, dim=-1)
+    every = ratio.flatten(1)
+    return {
+        "ratio_q": ratio_q.mean(dim=(1, 2)),
+        "ratio_rho": ratio_rho.mean(dim=(1, 2)),
+        "ratio_max": every.amax(dim=1),
+        "ratio_capped": (every >= config.ratio_cap).float().mean(dim=1),
+        "ratio_share": effective_share(every),
+    }
+
+
 # book/learning/smore.md, section "Networks"
 def set_level(networks: Networks, level: float) -> None:
     """Let "score" and "value" set out from `level`."""
@@ -183,175 +352,6 @@ def starting_level(config: SmoreConfig) -> float:
         mean = config.beta / (2.0 * config.coefficient)
         return mean / (1.0 - config.gamma)
     return 0.0
-
-
-# book/learning/smore.md, section "Three losses"
-def losses(
-    config: SmoreConfig,
-    networks: Networks,
-    targets: Networks,
-    rho: Batch,
-    q: Batch,
-    updates: Tensor,
-) -> Losses:
-    """Compute the losses of S, M and the policy, and what to watch of them.
-
-    Source: Eqs. 9 to 11 of Sikchi et al. (2024), deviations 2 to 5.
-    """
-    if config.action_free:
-        return action_free_losses(config, networks, targets, rho, q)
-    target, value = read_scores(networks, targets, rho)
-    advantage = (target - value).detach()
-    loss_score, watched = score_loss(config, networks, rho, q)
-    loss_policy, copied = policy_loss(config, networks, rho, advantage)
-    total = {
-        "loss_score": loss_score,
-        "loss_value": value_loss(config, target, value),
-        "loss_policy": loss_policy,
-    }
-    spread = {"advantage_std": advantage.std(dim=1, correction=0)}
-    return total, watched | spread | copied
-
-
-# book/learning/smore.md, section "Three losses"
-def score_loss(
-    config: SmoreConfig, networks: Networks, rho: Batch, q: Batch
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Compute the configured loss of S (N,), and what to watch of it.
-
-    Source: the chapters on objectives and on divergences.
-    """
-    terms = read_mixture(networks, rho, q)
-    info = {
-        "score_q": terms["score_q"].mean(dim=(1, 2)),
-        "score_rho": terms["score_rho"].mean(dim=(1, 2)),
-    }
-    if config.divergence != "chi2":
-        info |= watch_ratios(config, differences(config.gamma, **terms))
-    loss, reads = SCORE_LOSSES[config.objective, config.divergence]
-    known = terms | numbers_of(config)
-    if "score_start" in reads:
-        known |= policy_scores(networks, rho, q)
-    return loss(**{name: known[name] for name in reads}), info
-
-
-# book/learning/smore.md, section "Three losses"
-def value_loss(config: SmoreConfig, target: Tensor, value: Tensor) -> Tensor:
-    """Compute the loss (N,) of M from slow scores and M, (N, B) each.
-
-    Source: Eq. 9 of Sikchi et al. (2024), deviation 3.
-    """
-    return expectile_loss(target - value, config.expectile)
-
-
-def policy_loss(
-    config: SmoreConfig, networks: Networks, rho: Batch, advantage: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Compute the loss (N,) of the policy from advantages (N, B), detached.
-
-    Source: Eq. 11 of Sikchi et al. (2024), deviation 3.
-    """
-    alpha, clip = config.temperature, config.weight_clip
-    weights = advantage_weights(advantage, alpha, clip)
-    copying, spread = copy_actions(networks, rho, weights)
-    return copying["loss_policy"], spread
-
-
-# book/learning/smore.md, section "Which loss the score has"
-DATA = ("score_q", "score_rho", "value_next_rho", "gamma")
-MIXTURE = (*DATA, "value_next_q", "beta", "coefficient")
-POLICY = (*MIXTURE, "score_start", "score_next")
-SHAPE = ("divergence", "cap")
-CHI2: dict[tuple[str, str], tuple[Callable, tuple]] = {
-    ("in-sample", "chi2"): (in_sample_score_loss, MIXTURE),
-    ("paper", "chi2"): (mixture_score_loss, POLICY),
-    ("released", "chi2"): (released_score_loss, DATA),
-    ("released-stable", "chi2"): (released_stable_score_loss, DATA),
-}
-GENERAL: dict[str, tuple[Callable, tuple]] = {
-    "in-sample": (in_sample_divergence_loss, MIXTURE + SHAPE),
-    "paper": (mixture_divergence_loss, POLICY + SHAPE),
-}
-SCORE_LOSSES = {
-    (objective, divergence): loss
-    for objective, loss in GENERAL.items()
-    for divergence in TRAINABLE
-} | CHI2
-
-
-# book/learning/smore.md, section "Which loss the score has"
-def read_mixture(
-    networks: Networks, rho: Batch, q: Batch
-) -> dict[str, Tensor]:
-    """Return S (N, 2, B) and M(s', g) (N, B), detached, on rho and on q."""
-    pairs = zip(rho, q, strict=True)
-    both = Batch(*(torch.cat(pair, dim=1) for pair in pairs))
-    score = networks["score"](both.observations, both.actions, both.goals)
-    with torch.no_grad():
-        value_next = networks["value"](both.next_observations, both.goals)
-    score_rho, score_q = score.tensor_split(2, dim=-1)
-    next_rho, next_q = value_next.tensor_split(2, dim=-1)
-    return {
-        "score_q": score_q,
-        "score_rho": score_rho,
-        "value_next_q": next_q,
-        "value_next_rho": next_rho,
-    }
-
-
-# book/learning/smore.md, section "Which loss the score has"
-def numbers_of(config: SmoreConfig) -> dict:
-    """Return the numbers and the divergence that a loss of S may read."""
-    mixed = dict(beta=config.beta, coefficient=config.coefficient)
-    return dict(gamma=config.gamma, **mixed, **shape_of(config))
-
-
-def shape_of(config: SmoreConfig) -> dict:
-    """Return the divergence of the configuration as the losses want it."""
-    divergence = find_trainable(config.divergence)
-    return dict(divergence=divergence, cap=config.ratio_cap)
-
-
-def policy_scores(
-    networks: Networks, rho: Batch, q: Batch
-) -> dict[str, Tensor]:
-    """Score the policy's actions, at s of rho and at s' of q, (N, 2, B)."""
-    states = torch.cat((rho.observations, q.next_observations), dim=1)
-    goals = torch.cat((rho.goals, q.goals), dim=1)
-    with torch.no_grad():
-        actions = networks["policy"](states, goals)
-    score = networks["score"](states, actions, goals)
-    start, following = score.tensor_split(2, dim=-1)
-    return {"score_start": start, "score_next": following}
-
-
-# book/learning/smore.md, section "Which loss the score has"
-def differences(
-    gamma: float,
-    score_q: Tensor,
-    score_rho: Tensor,
-    value_next_q: Tensor,
-    value_next_rho: Tensor,
-) -> Tensor:
-    r"""Return $\gamma M(s', g) - S$, first of rho, then of q, (N, K, 2B)."""
-    score = torch.cat((score_rho, score_q), dim=-1)
-    value_next = torch.cat((value_next_rho, value_next_q), dim=-1)
-    return gamma * value_next[:, None] - score
-
-
-def watch_ratios(config: SmoreConfig, y: Tensor) -> dict[str, Tensor]:
-    """Measure the density ratios at y (N, K, 2B), first rho, then q."""
-    shape = shape_of(config)
-    ratio = best_ratio(4.0 * config.coefficient * y, **shape)
-    ratio_rho, ratio_q = ratio.tensor_split(2, dim=-1)
-    every = ratio.flatten(1)
-    return {
-        "ratio_q": ratio_q.mean(dim=(1, 2)),
-        "ratio_rho": ratio_rho.mean(dim=(1, 2)),
-        "ratio_max": every.amax(dim=1),
-        "ratio_capped": (every >= config.ratio_cap).float().mean(dim=1),
-        "ratio_share": effective_share(every),
-    }
 
 
 # book/learning/smore.md, section "Without actions"
@@ -419,7 +419,7 @@ def action_free_score_loss(
     return action_free_loss(*given, *after, score_rho, **shape)
 
 
-# book/learning/smore.md, section "Without actions"
+# book/learning/smore.md, section "Presets: what was published"
 TABLE_4 = {
     "gamma": 0.99,
     "batch_size": 512,

@@ -302,7 +302,7 @@ class Run:
         fill_generators(self.generators, content["generators"])
 
 
-# book/learning/training.md, section "Four streams of chance"
+# book/learning/training.md, section "Four random generators"
 def batch_seed(seed: int) -> int:
     """Return the seed of a run's batches, apart from that of its weights."""
     return int(np.random.SeedSequence([seed, 1]).generate_state(1)[0])

@@ -262,6 +262,7 @@ class Batch(NamedTuple):
     noise: Tensor  # uniforms in [0, 1) for the losses' own draws, (N, B, D)
 
 
+# book/learning/trajectories.md, section "Goals in hindsight"
 def reaches(after: Tensor, goals: Tensor, tolerance: Tensor) -> Tensor:
     """Return 1 where a transition reaches a goal, not only its own, (N, B).
 

@@ -129,7 +129,7 @@ def save_checkpoint(
     write_atomic(path, buffer.getvalue())
 
 
-# book/running/checkpoints.md, section "Open it without trusting it"
+# book/running/checkpoints.md, section "Open it safely"
 def check_archive(path: Path) -> int:
     """Return the size of an archive in bytes; refuse one that claims more.
 
@@ -159,7 +159,7 @@ def find_tensors(content) -> Iterator[Tensor]:
             yield from find_tensors(value)
 
 
-# book/running/checkpoints.md, section "Open it without trusting it"
+# book/running/checkpoints.md, section "Open it safely"
 def read_checkpoint(path: Path | str) -> dict:
     """Read a checkpoint without running anything that is in it.
 
@@ -192,7 +192,7 @@ def read_checkpoint(path: Path | str) -> dict:
     return content
 
 
-# book/running/checkpoints.md, section "Go on to the same bits"
+# book/running/checkpoints.md, section "Continue to the same bits"
 MISFITS = (
     AttributeError,
     KeyError,
@@ -220,7 +220,7 @@ def restore(content: Mapping[str, Any], learner: Learner) -> None:
         ) from error
 
 
-# book/running/checkpoints.md, section "Go on to the same bits"
+# book/running/checkpoints.md, section "Continue to the same bits"
 def fill_optimiser(optimiser: torch.optim.Optimizer, content: dict) -> None:
     """Take over an optimiser's state.
 
@@ -252,7 +252,7 @@ def fill_generators(
         generator.set_state(place)
 
 
-# book/running/checkpoints.md, section "Go on to the same bits"
+# book/running/checkpoints.md, section "Continue to the same bits"
 def last_line(error: Exception) -> str:
     """Return the last line of an error's text, where the reason stands."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

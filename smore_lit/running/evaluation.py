@@ -1,7 +1,8 @@
 # Generated from book/running/evaluation.md by make sync. Edit the chapter, not this file.
 """Evaluation: score every method by one rule.
 
-Fifty episodes per seed, seven numbers per episode, one code path for all.
+Fifty episodes per seed, seven numbers per episode, the same code for every
+method.
 """
 
 __all__ = [
@@ -85,14 +86,14 @@ def score_episodes(
     return scores
 
 
-# book/running/evaluation.md, section "The same episodes for everybody"
+# book/running/evaluation.md, section "The same episodes for every method"
 def episode_seed(seed: int, run: int, episode: int) -> int:
     """Return the simulator seed of an episode of one training seed `run`."""
     sequence = np.random.SeedSequence([seed, run, episode])
     return int(sequence.generate_state(1)[0])
 
 
-# book/running/evaluation.md, section "The same episodes for everybody"
+# book/running/evaluation.md, section "The same episodes for every method"
 def evaluate(
     task,
     act: Callable[[np.ndarray, np.ndarray], np.ndarray],
@@ -144,7 +145,7 @@ def evaluate(
     return score_episodes(*(np.concatenate(p, axis=1) for p in zip(*parts)))
 
 
-# book/running/evaluation.md, section "The same episodes for everybody"
+# book/running/evaluation.md, section "The same episodes for every method"
 def as_seeds(seeds: Sequence[int]) -> list[int]:
     """Return training seeds as integers of Python.
 

@@ -1,8 +1,8 @@
 # Generated from book/running/files.md by make sync. Edit the chapter, not this file.
 """Files: write files that are whole or absent.
 
-A run that is killed while it writes must leave the old file or the new one,
-never half of one.
+A run that is killed while it writes leaves the old file or the new one, never
+half of one.
 """
 
 __all__ = [

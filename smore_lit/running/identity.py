@@ -2,7 +2,7 @@
 """Identity of a run: know which run this is.
 
 Two commands ask for the same run if they ask for the same training on the same
-data, however they are spelled.
+data, however they are written.
 """
 
 __all__ = [

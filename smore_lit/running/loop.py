@@ -1,8 +1,8 @@
 # Generated from book/running/loop.md by make sync. Edit the chapter, not this file.
 """Training loop: stop anywhere and go on.
 
-One loop for every learner; killed anywhere, it continues as if nothing had
-happened.
+One loop for every learner; a run that is killed anywhere continues to the same
+bits.
 """
 
 __all__ = [
@@ -54,7 +54,7 @@ from smore_lit.running.files import (
 from smore_lit.running.identity import check_same, own_folder
 
 
-# book/running/loop.md, section "How long, and when to look"
+# book/running/loop.md, section "The schedule"
 @dataclass(frozen=True)
 class Schedule:
     """Say how long to train, with which seeds, and when to write.

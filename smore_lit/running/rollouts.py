@@ -1,8 +1,8 @@
 # Generated from book/running/rollouts.md by make sync. Edit the chapter, not this file.
 """Rollouts: step many worlds at once.
 
-A pool of simulators in worker processes that returns the same bits however it
-is cut.
+A pool of simulators in worker processes whose results do not depend on the
+number of processes.
 """
 
 __all__ = [
@@ -111,7 +111,7 @@ class Local:
         return rows | {"ended": np.array(self.ended)}
 
 
-# book/running/rollouts.md, section "The same in another process"
+# book/running/rollouts.md, section "Worker processes"
 def serve(pipe, make: Callable, count: int) -> None:
     """Answer reset and step commands from `pipe` until it closes.
 
@@ -154,7 +154,7 @@ def hidden_main(needed: bool = False):
         sys.modules["__main__"] = main
 
 
-# book/running/rollouts.md, section "One worker, seen from outside"
+# book/running/rollouts.md, section "When a worker fails"
 class Worker:
     """Run a `Local` in a process of its own.
 
@@ -205,7 +205,7 @@ class Worker:
         return answer
 
 
-# book/running/rollouts.md, section "One worker, seen from outside"
+# book/running/rollouts.md, section "When a worker fails"
 def obituary(name: str, process) -> str:
     """Return one line on a process that ended without an answer."""
     process.join(5)

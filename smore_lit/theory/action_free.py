@@ -66,13 +66,14 @@ def state_difference(mdp: GoalMDP, score: ndarray) -> ndarray:
     return mdp.gamma * ahead - score[:, None]
 
 
-# book/theory/action_free.md, section "The dual, one transition at a time"
+# book/theory/action_free.md, section "The ratio and its floor"
 def _map(function: Callable, values: ndarray | torch.Tensor) -> ndarray:
     """Return a torch function of an array, as a float64 array."""
     given = torch.as_tensor(values, dtype=torch.float64)
     return function(given).detach().numpy()
 
 
+# book/theory/action_free.md, section "The ratio and its floor"
 def clamped_ratio(
     divergence: FDivergence, y: ndarray, floor: ndarray
 ) -> ndarray:
@@ -86,6 +87,7 @@ def clamped_ratio(
     return np.maximum(_map(divergence.ratio, y), floor)
 
 
+# book/theory/action_free.md, section "The ratio and its floor"
 def clamped_conjugate(
     divergence: FDivergence, y: ndarray, floor: ndarray
 ) -> ndarray:
@@ -113,7 +115,7 @@ def _excess(
     return np.where(inside, above, edge)
 
 
-# book/theory/action_free.md, section "The dual, one transition at a time"
+# book/theory/action_free.md, section "The dual"
 def _floor(
     rho: ndarray,
     q: ndarray,
@@ -165,7 +167,7 @@ def action_free_objective(
     return float(first + (m * excess).sum())
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The primal, by a barrier"
 def reachable_support(mdp: GoalMDP, allowed: ndarray) -> ndarray:
     """Find the transitions that policies confined to `allowed` can visit.
 
@@ -200,7 +202,7 @@ def reachable_support(mdp: GoalMDP, allowed: ndarray) -> ndarray:
         reached |= ahead
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The primal, by a barrier"
 def _cost(divergence: FDivergence, d: ndarray, parts: Sequence) -> tuple:
     """Return the divergence with its two derivatives per entry of d."""
     m, rho, beta = parts
@@ -217,7 +219,7 @@ def _cost(divergence: FDivergence, d: ndarray, parts: Sequence) -> tuple:
     return value.sum(), first, second
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The primal, by a barrier"
 def _solve_or_tell(matrix: ndarray, right: ndarray) -> ndarray:
     """Return the solution of a linear system, ValueError if there is none."""
     try:
@@ -229,15 +231,16 @@ def _solve_or_tell(matrix: ndarray, right: ndarray) -> ndarray:
         ) from None
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The primal, by a barrier"
 def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: Sequence
 ) -> ndarray:
     """Minimise the divergence over d > 0 with `flow @ d` kept."""
-    mu, rent, none = 1e-2, 1e-2 / d, np.zeros((len(flow), len(flow)))
-    while mu > 1e-13:
+    rent, none = 1e-2 / d, np.zeros((len(flow), len(flow)))
+    cost = _cost(divergence, d, parts)
+    for mu in 1e-2 / 5.0 ** np.arange(16):
         for _ in range(60):
-            value, first, second = _cost(divergence, d, parts)
+            value, first, second = cost
             gradient, weight = first - mu / d, second + rent / d
             system = np.block([[np.diag(weight), flow.T], [flow, none]])
             pull = np.concatenate([-gradient, np.zeros(len(flow))])
@@ -250,18 +253,17 @@ def _barrier(
             noise = 1e-15 * (1 + abs(value))
             while size > 1e-10:
                 trial = d + size * step
-                other = _cost(divergence, trial, parts)[0]
-                other -= mu * np.log(trial).sum()
+                there = _cost(divergence, trial, parts)
+                other = there[0] - mu * np.log(trial).sum()
                 if other <= value - 0.1 * size * drop + noise:
                     break
                 size /= 2
             else:
                 break
-            d = trial
+            d, cost = trial, there
             if drop <= 1e-3 * mu:
                 break
-        mu /= 5
-    value, first, _ = _cost(divergence, d, parts)
+    value, first, _ = cost
     rent = first + flow.T @ price  # no d of this mass gains more than left
     left = rent @ d + max(0.0, -rent.min()) * d.sum()
     if not left <= 1e-6 * max(1.0, abs(value)):
@@ -273,7 +275,7 @@ def _barrier(
     return d
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The primal, by a barrier"
 TIGHT = {  # the defaults, 1e-7, grow by 1 / (1 - gamma)
     "presolve": False,
     "primal_feasibility_tolerance": 1e-10,
@@ -313,7 +315,7 @@ def _match_tv(mdp: GoalMDP, q: ndarray) -> ndarray:
     return np.moveaxis(d, 0, -1)
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The primal, by a barrier"
 @dataclass(frozen=True, eq=False)
 class Matching:
     """Hold the best policy of a matching problem."""
@@ -371,7 +373,7 @@ def solve_matching(
     return Matching(value, d, policy)
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The dual, by Newton's method"
 STIFFNESS = 10.0  # kappa: price of breaking y <= f'(inf) in a hole
 
 
@@ -407,7 +409,7 @@ def _terms(
     return terms
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The dual, by Newton's method"
 def _minimise(terms: Callable, score: ndarray, limit: int = 1000) -> tuple:
     """Return the minimiser of a convex function, and its last term.
 
@@ -441,7 +443,7 @@ def _minimise(terms: Callable, score: ndarray, limit: int = 1000) -> tuple:
     )
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The dual, by Newton's method"
 def _inside(mdp: GoalMDP, score: ndarray, edge: float) -> ndarray:
     """Return the score raised until rounding keeps y at most `edge`."""
     spare = np.finfo(float).eps
@@ -485,7 +487,7 @@ def _minimise_tv(
     return _inside(mdp, score, 0.5), np.moveaxis(mixture, 0, -1)
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The dual, by Newton's method"
 def _way_out(flow: ndarray, rows: ndarray, idle: ndarray) -> ndarray:
     """Return the least score (S,), 0 on `rows`, with y <= -1 on `idle`."""
     move, ahead = np.zeros(len(rows)), flow[~rows][:, idle].T
@@ -527,7 +529,7 @@ def _leave(
     return score + size * move
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The dual, by Newton's method"
 def _fill_holes(
     divergence: FDivergence, flow: ndarray, start: ndarray, parts: Sequence
 ) -> tuple[ndarray, ndarray]:
@@ -553,7 +555,7 @@ def _fill_holes(
     return score, mass
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The dual, by Newton's method"
 def _solve_smooth(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -594,7 +596,7 @@ def _solve_smooth(
     return score, mixture
 
 
-# book/theory/action_free.md, section "Two programs for one number"
+# book/theory/action_free.md, section "The dual, by Newton's method"
 @dataclass(frozen=True, eq=False)
 class ActionFreeSolution:
     """Hold a minimiser of the action-free dual."""

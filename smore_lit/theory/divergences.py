@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 
-# book/theory/divergences.md, section "One number from a ratio"
+# book/theory/divergences.md, section "Two conjugates"
 @dataclass(frozen=True)
 class FDivergence:
     r"""Hold a convex f with f(1) = 0 and what duality asks of it.
@@ -84,7 +84,7 @@ class FDivergence:
         return _sum_terms(self, p, q)
 
 
-# book/theory/divergences.md, section "One number from a ratio"
+# book/theory/divergences.md, section "Two conjugates"
 def _sum_terms(divergence: FDivergence, p: Tensor, q: Tensor) -> Tensor:
     """Return the divergence of p from q, (), after checking both."""
     if p.shape != q.shape:

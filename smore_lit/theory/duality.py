@@ -1,20 +1,20 @@
 # Generated from book/theory/duality.md by make sync. Edit the chapter, not this file.
 """Duality and Theorem 1: trade the occupancy for a score.
 
-Theorem 1, every line of its proof, and why the inner problem is easier than it
-looks.
+Theorem 1: what its solution means, every line of its proof, and why the inner
+problem is easier than it looks.
 """
 
 __all__ = [
     "matching_value",
-    "BETAS",
-    "GAMMAS",
-    "Problem",
-    "random_problem",
     "bellman_difference",
     "bellman_matrix",
     "solve_score",
     "dual_objective",
+    "BETAS",
+    "GAMMAS",
+    "Problem",
+    "random_problem",
     "exact_score",
     "recover_occupancy",
     "dual_gradient",
@@ -46,6 +46,7 @@ from smore_lit.theory.mixtures import mix, mixture_divergence, unmix
 from smore_lit.theory.occupancies import (
     GoalMDP,
     backup,
+    best_policy,
     check_joint,
     flow_residual,
     occupancy,
@@ -79,45 +80,7 @@ def matching_value(
     return -mixture_divergence(divergence, beta, d, q, rho)
 
 
-# book/theory/duality.md, section "The problem"
-BETAS = (0.3, 0.5, 0.9, 1.0)
-GAMMAS = (0.5, 0.9, 0.99)
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """Hold a matching problem and a policy to evaluate in it."""
-
-    mdp: GoalMDP
-    policy: ndarray  # (S, G, A)
-    rho: ndarray  # (S, A, G), positive
-    q: ndarray  # (S, A, G)
-    beta: float
-
-
-def random_problem(rng: np.random.Generator) -> Problem:
-    """Draw a problem of at most 8 states, 4 actions and 3 goals.
-
-    Half of the worlds are deterministic and half of the data peaked; q is
-    hard in half of the problems with beta < 1 and soft in all others, so
-    that the mixture of q is positive everywhere.
-    """
-    states, actions = int(rng.integers(2, 9)), int(rng.integers(2, 5))
-    goals = int(rng.integers(1, min(3, states) + 1))
-    beta, gamma = float(rng.choice(BETAS)), float(rng.choice(GAMMAS))
-    deterministic, peaked, hard = rng.random(3) < 0.5
-    mdp = random_mdp(rng, states, actions, goals, gamma, deterministic)
-    policy = random_policy(rng, mdp)
-    size = states * actions * goals
-    rho = rng.dirichlet(np.full(size, 0.1 if peaked else 2.0))
-    rho = (0.98 * rho + 0.02 / size).reshape(states, actions, goals)
-    q = soft_goal_transitions(mdp, float(rng.choice([1.0, 3.0])))
-    if hard and beta < 1:
-        q = hard_goal_transitions(mdp)
-    return Problem(mdp, policy, rho, q, beta)
-
-
-# book/theory/duality.md, section "Seven lines"
+# book/theory/duality.md, section "The theorem"
 def bellman_difference(
     mdp: GoalMDP, policy: ndarray, score: ndarray
 ) -> ndarray:
@@ -125,6 +88,7 @@ def bellman_difference(
     return mdp.gamma * backup(mdp, policy, score) - score
 
 
+# book/theory/duality.md, section "The theorem"
 def bellman_matrix(mdp: GoalMDP, policy: ndarray) -> ndarray:
     r"""Return the matrix of $S \mapsto y$ per goal, (G, SA, SA)."""
     step = np.einsum("sat,tgb->gsatb", mdp.transitions, policy)
@@ -141,7 +105,7 @@ def solve_score(mdp: GoalMDP, policy: ndarray, y: ndarray) -> ndarray:
     return score[..., 0].T.reshape(y.shape)
 
 
-# book/theory/duality.md, section "Seven lines"
+# book/theory/duality.md, section "The theorem"
 def _conjugate_over(divergence: FDivergence, over: str) -> Callable:
     """Return the conjugate over `nonnegative` ratios or the `reals`."""
     names = {
@@ -168,7 +132,7 @@ def _conjugate(
     return value.detach().numpy(), slope.detach().numpy(), bend.numpy()
 
 
-# book/theory/duality.md, section "Seven lines"
+# book/theory/duality.md, section "The theorem"
 def dual_objective(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -209,7 +173,45 @@ def dual_objective(
     return float(total) if allowed.all() else math.inf
 
 
-# book/theory/duality.md, section "Why nothing is lost"
+# book/theory/duality.md, section "Where the dual comes from: seven lines"
+BETAS = (0.3, 0.5, 0.9, 1.0)
+GAMMAS = (0.5, 0.9, 0.99)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Hold a matching problem and a policy to evaluate in it."""
+
+    mdp: GoalMDP
+    policy: ndarray  # (S, G, A)
+    rho: ndarray  # (S, A, G), positive
+    q: ndarray  # (S, A, G)
+    beta: float
+
+
+def random_problem(rng: np.random.Generator) -> Problem:
+    """Draw a problem of at most 8 states, 4 actions and 3 goals.
+
+    Half of the worlds are deterministic and half of the data peaked; q is
+    hard in half of the problems with beta < 1 and soft in all others, so
+    that the mixture of q is positive everywhere.
+    """
+    states, actions = int(rng.integers(2, 9)), int(rng.integers(2, 5))
+    goals = int(rng.integers(1, min(3, states) + 1))
+    beta, gamma = float(rng.choice(BETAS)), float(rng.choice(GAMMAS))
+    deterministic, peaked, hard = rng.random(3) < 0.5
+    mdp = random_mdp(rng, states, actions, goals, gamma, deterministic)
+    policy = random_policy(rng, mdp)
+    size = states * actions * goals
+    rho = rng.dirichlet(np.full(size, 0.1 if peaked else 2.0))
+    rho = (0.98 * rho + 0.02 / size).reshape(states, actions, goals)
+    q = soft_goal_transitions(mdp, float(rng.choice([1.0, 3.0])))
+    if hard and beta < 1:
+        q = hard_goal_transitions(mdp)
+    return Problem(mdp, policy, rho, q, beta)
+
+
+# book/theory/duality.md, section "Proof: nothing is lost"
 def exact_score(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -244,7 +246,7 @@ def exact_score(
     return solve_score(mdp, policy, y)
 
 
-# book/theory/duality.md, section "Find the minimiser from scratch"
+# book/theory/duality.md, section "Find the best score from scratch"
 def recover_occupancy(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -265,6 +267,7 @@ def recover_occupancy(
     return unmix(beta, mix(beta, q, rho) * ratio, rho)
 
 
+# book/theory/duality.md, section "Find the best score from scratch"
 def dual_gradient(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -285,7 +288,7 @@ def dual_gradient(
     return -beta * flow_residual(mdp, policy, d)
 
 
-# book/theory/duality.md, section "Find the minimiser from scratch"
+# book/theory/duality.md, section "Find the best score from scratch"
 @dataclass(frozen=True, eq=False)
 class DualSolution:
     """Hold a minimiser of the dual of Theorem 1."""
@@ -325,7 +328,7 @@ def _score_inside(
     raise ValueError("rounding keeps the score out of the conjugate's domain")
 
 
-# book/theory/duality.md, section "Find the minimiser from scratch"
+# book/theory/duality.md, section "Find the best score from scratch"
 def _halve(entries: Callable, y: ndarray, step: ndarray, drop: ndarray):
     """Return y moved along its steps, each halved until it descends."""
     before, size = entries(y), np.ones_like(y)
@@ -368,7 +371,7 @@ def _minimise(problem: tuple, over: str, limit: int) -> tuple[ndarray, int]:
     )
 
 
-# book/theory/duality.md, section "Find the minimiser from scratch"
+# book/theory/duality.md, section "Find the best score from scratch"
 def _minimise_tv(problem: tuple) -> tuple[ndarray, ndarray]:
     """Return y and occupancy of the linear program of total variation."""
     _, mdp, policy, rho, q, beta = problem
@@ -383,7 +386,7 @@ def _minimise_tv(problem: tuple) -> tuple[ndarray, ndarray]:
     return found.x.reshape(shape), unmix(beta, claimed, rho)
 
 
-# book/theory/duality.md, section "Find the minimiser from scratch"
+# book/theory/duality.md, section "Find the best score from scratch"
 def solve_dual(
     divergence: FDivergence,
     mdp: GoalMDP,
@@ -445,22 +448,11 @@ def best_response(mdp: GoalMDP, reward: ndarray) -> tuple[float, ndarray]:
 
     Returns:
         The largest sum of occupancy times reward over all policies, and
-        a deterministic policy (S, G, A) that has it, by policy iteration.
+        a deterministic policy (S, G, A) that has it.
     """
     check_joint(mdp, reward, "reward")
-    choices, last = np.eye(mdp.actions), -math.inf
-    policy = choices[reward.argmax(axis=1)]
-    while True:
-        score = solve_score(mdp, policy, -reward)
-        held = np.einsum("sga,sag->sg", policy, score)
-        edge = 1e-12 * (1 + np.abs(held).max())
-        better = score.max(axis=1) > held + edge
-        better &= held.sum() > last  # rounding must not send it in circles
-        last = held.sum()
-        if not better.any():
-            return float((occupancy(mdp, policy) * reward).sum()), policy
-        greedy = choices[score.argmax(axis=1)]
-        policy = np.where(better[..., None], greedy, policy)
+    policy = best_policy(mdp, reward)
+    return float((occupancy(mdp, policy) * reward).sum()), policy
 
 
 # book/theory/duality.md, section "The best policy"

@@ -52,6 +52,7 @@ def training_reward(mdp: GoalMDP) -> ndarray:
     return goal_reward(mdp) * (np.asarray(mdp.goal_law) > 0)
 
 
+# book/theory/goal_transitions.md, section "The soft target"
 def log_partition(mdp: GoalMDP, alpha: float) -> float:
     r"""Return $\log \sum_x e^{\alpha r(x)}$ over all x = (s, a, g).
 
@@ -69,6 +70,7 @@ def log_partition(mdp: GoalMDP, alpha: float) -> float:
     return float(top + np.log(np.exp(exponent - top).sum()))
 
 
+# book/theory/goal_transitions.md, section "The soft target"
 def soft_goal_transitions(mdp: GoalMDP, alpha: float) -> ndarray:
     r"""Return $q_\alpha \propto e^{\alpha r(s, a, g)}$.
 

@@ -2,12 +2,13 @@
 """Mixtures and Proposition 2: dilute both sides.
 
 Two distributions, each mixed with the same data: closer than before, never
-infinitely far, and what Proposition 2 promises about it.
+infinitely far where data cover the policy, and what Proposition 2 promises
+about it.
 """
 
 __all__ = [
-    "check_beta",
     "mix",
+    "check_beta",
     "unmix",
     "mixture_divergence",
     "ratio_floor",
@@ -33,12 +34,6 @@ from smore_lit.theory.occupancies import GoalMDP
 
 
 # book/theory/mixtures.md, section "The mixture"
-def check_beta(beta: float) -> None:
-    """Raise ValueError unless 0 < beta <= 1."""
-    if not 0 < beta <= 1:
-        raise ValueError(f"beta is {beta}: choose 0 < beta <= 1")
-
-
 def mix(beta: float, mu: ndarray, rho: ndarray) -> ndarray:
     r"""Return $\mathrm{Mix}_\beta(\mu, \rho) = \beta\mu + (1-\beta)\rho$.
 
@@ -63,13 +58,20 @@ def mix(beta: float, mu: ndarray, rho: ndarray) -> ndarray:
     return beta * np.asarray(mu) + (1 - beta) * np.asarray(rho)
 
 
+# book/theory/mixtures.md, section "The mixture"
+def check_beta(beta: float) -> None:
+    """Raise ValueError unless 0 < beta <= 1."""
+    if not 0 < beta <= 1:
+        raise ValueError(f"beta is {beta}: choose 0 < beta <= 1")
+
+
 def unmix(beta: float, mixture: ndarray, rho: ndarray) -> ndarray:
     """Return the mu whose mixture with rho is given; it may be negative."""
     check_beta(beta)
     return (np.asarray(mixture) - (1 - beta) * np.asarray(rho)) / beta
 
 
-# book/theory/mixtures.md, section "The mixture"
+# book/theory/mixtures.md, section "The corridor by hand"
 def mixture_divergence(
     divergence: FDivergence,
     beta: float,
@@ -105,7 +107,7 @@ def ratio_floor(beta: float, q: ndarray, rho: ndarray) -> ndarray:
     return (1 - beta) * np.asarray(rho) / safe
 
 
-# book/theory/mixtures.md, section "What Proposition 2 says"
+# book/theory/mixtures.md, section "The corrected statement"
 def offline_return(
     mdp: GoalMDP, d: ndarray, rho: ndarray, alpha: float, beta: float
 ) -> float:

@@ -54,7 +54,7 @@ def hidden_reward(
     return np.where(seen, -slope, 0.0)
 
 
-# book/theory/scores.md, section "How to read the reward"
+# book/theory/scores.md, section "From reward to score"
 def in_sample_score(
     mdp: GoalMDP,
     reward: ndarray,
@@ -105,7 +105,7 @@ def in_sample_score(
     )
 
 
-# book/theory/scores.md, section "Why a perfect match can miss the goal"
+# book/theory/scores.md, section "The best policy pays for its stays"
 def hindsight(
     mdp: GoalMDP,
     horizon: int,

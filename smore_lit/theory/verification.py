@@ -320,10 +320,10 @@ def draw_problems(problems: int, seed: int) -> list[Problem]:
             raise ValueError(
                 f"{name} is {value!r}: choose a whole number >= {least}"
             )
-    kinds = random_problem, ugly_problem
+    kinds = itertools.cycle((random_problem, ugly_problem))
     return [
-        kinds[i % 2](np.random.default_rng([seed, i]))
-        for i in range(problems)
+        draw(np.random.default_rng([seed, i]))
+        for i, draw in zip(range(problems), kinds)
     ]
 
 
@@ -338,7 +338,7 @@ def count_kinds(problems: list[Problem]) -> dict[str, int]:
         "one action": lambda p: p.mdp.actions == 1,
         "one start of several states": lambda p: (
             p.mdp.states > 1 and p.mdp.start.max() == 1),
-        "deterministic": lambda p: np.all(p.mdp.transitions % 1 == 0),
+        "deterministic": lambda p: np.isin(p.mdp.transitions, (0, 1)).all(),
         "states that are never reached": lambda p: bool(
             (occupancy(p.mdp, p.policy).sum(axis=(1, 2)) == 0).any()),
         "policy with zeros": lambda p: (p.policy == 0).any(),
@@ -829,7 +829,8 @@ def measure(problem: Problem, index: int, seed: int) -> list[dict]:
         seed: of the whole verification.
     """
     p, records = problem, []
-    alpha = ALPHAS[index % len(ALPHAS)]
+    turn = index % len(ALPHAS)
+    alpha = ALPHAS[turn]
     rng, names = np.random.default_rng([seed, index]), ",".join(DEFINED)
     defined = _try(check_definitions, "d", names, p, alpha, rng)
     for order, (name, f) in enumerate(DIVERGENCES.items()):

@@ -1,13 +1,13 @@
 # Generated from book/worlds/environments.md by make sync. Edit the chapter, not this file.
-"""Environments: put a world of our own behind the same door.
+"""Environments: make a world of your own a goal task.
 
-Two methods make a world; what the benchmark expects around them is written
-once.
+Two methods make a world; one class adds all that the benchmark expects around
+them.
 """
 
 __all__ = [
-    "observation_space",
     "environment_class",
+    "observation_space",
     "resolve",
     "open_world",
     "shake",
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-# book/worlds/environments.md, section "Environments: put a world of our own behind the same door"
+# book/worlds/environments.md, section "Environments: make a world of your own a goal task"
 import contextlib
 import dataclasses
 import functools
@@ -34,22 +34,6 @@ import re
 from collections.abc import Callable
 
 import numpy as np
-
-
-# book/worlds/environments.md, section "Two methods"
-def observation_space(task):
-    """Return the dictionary space of a goal task's states."""
-    from gymnasium.spaces import Box, Dict
-
-    sizes = {
-        "observation": task.observation_size,
-        "achieved_goal": task.goal_size,
-        "desired_goal": task.goal_size,
-    }
-    return Dict({
-        key: Box(-math.inf, math.inf, (size,), np.float64)
-        for key, size in sizes.items()
-    })
 
 
 # book/worlds/environments.md, section "Two methods"
@@ -111,6 +95,22 @@ def environment_class():
 
 
 # book/worlds/environments.md, section "Two methods"
+def observation_space(task):
+    """Return the dictionary space of a goal task's states."""
+    from gymnasium.spaces import Box, Dict
+
+    sizes = {
+        "observation": task.observation_size,
+        "achieved_goal": task.goal_size,
+        "desired_goal": task.goal_size,
+    }
+    return Dict({
+        key: Box(-math.inf, math.inf, (size,), np.float64)
+        for key, size in sizes.items()
+    })
+
+
+# book/worlds/environments.md, section "Two methods"
 def resolve(place: str):
     """Return what a string "package.module:name" names.
 
@@ -149,7 +149,7 @@ def open_world(task, render_mode: str | None = None):
     return environment_class()(task, world, render_mode)
 
 
-# book/worlds/environments.md, section "A hand that shakes"
+# book/worlds/environments.md, section "Noise on the actions"
 def shake(action, sigma: float, rng: np.random.Generator) -> np.ndarray:
     """Return clip(action + sigma * N(0, I), -1, 1), a new array (A,)."""
     action = np.asarray(action, dtype=np.float64)

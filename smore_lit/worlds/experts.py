@@ -1,8 +1,8 @@
 # Generated from book/worlds/experts.md by make sync. Edit the chapter, not this file.
 """Experts: script an expert and spoil it.
 
-A proportional controller that never fails, noise that makes it fail about as
-often as the published one, and a policy that does nothing on purpose.
+A proportional controller that never fails, noise that makes it behave like the
+published expert, and a policy that acts at random.
 """
 
 __all__ = ["RandomPolicy", "random_policy", "ReachExpert", "expert", "Noisy"]
@@ -18,7 +18,7 @@ from smore_lit.worlds.tasks import Task
 from smore_lit.worlds.environments import resolve
 
 
-# book/worlds/experts.md, section "A policy is a factory"
+# book/worlds/experts.md, section "Policies and acts"
 @dataclass(frozen=True)
 class RandomPolicy:
     """Draw every action component from U(-1, 1)."""
@@ -35,7 +35,7 @@ def random_policy(task: Task) -> RandomPolicy:
     return RandomPolicy(task.action_size)
 
 
-# book/worlds/experts.md, section "A controller from one number"
+# book/worlds/experts.md, section "A proportional controller"
 @dataclass(frozen=True)
 class ReachExpert:
     """Move the gripper toward the goal in proportion to the distance."""
@@ -54,7 +54,7 @@ class ReachExpert:
         return action.clip(-1, 1)
 
 
-# book/worlds/experts.md, section "A controller from one number"
+# book/worlds/experts.md, section "A proportional controller"
 def expert(task: Task) -> Callable:
     """Return the noiseless expert policy of `task`.
 

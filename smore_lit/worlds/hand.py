@@ -1,8 +1,8 @@
 # Generated from book/worlds/hand.md by make sync. Edit the chapter, not this file.
 """HandReach: bring five fingertips to their places.
 
-Inverse kinematics on a private copy of the hand, with springs that sag and
-fingers that touch.
+An expert by inverse kinematics, for a hand whose springs sag and whose fingers
+touch.
 """
 
 __all__ = [

@@ -1,8 +1,8 @@
 # Generated from book/worlds/inverse_kinematics.md by make sync. Edit the chapter, not this file.
-"""Experts for Reacher and Sawyer: ask which joints, which hand, which hook.
+"""Experts for Reacher and Sawyer: from the goal to joints, hand and hook.
 
-Three experts from geometry: two links solved in closed form, a hand that needs
-no solving, and a finger that stops a free door.
+Three scripted experts: two links solved in closed form, a hand that the
+simulator solves, and a finger that stops a door that coasts.
 """
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 
-# book/worlds/inverse_kinematics.md, section "Experts for Reacher and Sawyer: ask which joints, which hand, which hook"
+# book/worlds/inverse_kinematics.md, section "Experts for Reacher and Sawyer: from the goal to joints, hand and hook"
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,7 +30,7 @@ import numpy as np
 from smore_lit.worlds.sawyer import HINGE, REACH
 
 
-# book/worlds/inverse_kinematics.md, section "Two links, solved"
+# book/worlds/inverse_kinematics.md, section "Reacher: solve two links"
 LINKS = (0.1, 0.11)  # metres
 
 
@@ -55,7 +55,7 @@ def solve_links(goal, angles):
     return min(moves, key=lambda move: np.abs(move).max())
 
 
-# book/worlds/inverse_kinematics.md, section "Torque"
+# book/worlds/inverse_kinematics.md, section "Reacher: torque"
 @dataclass(frozen=True)
 class ReacherExpert:
     """Turn both joints toward the solution of the two links."""
@@ -78,7 +78,7 @@ class ReacherExpert:
         return torque.clip(-1, 1)
 
 
-# book/worlds/inverse_kinematics.md, section "The hand needs no solving"
+# book/worlds/inverse_kinematics.md, section "SawyerReach: the weld solves"
 @dataclass(frozen=True)
 class HandExpert:
     """Move the hand of SawyerReach toward the goal."""
@@ -94,7 +94,7 @@ class HandExpert:
         return (self.gain * (goal - observation) / REACH).clip(-1, 1)
 
 
-# book/worlds/inverse_kinematics.md, section "A finger in the gap"
+# book/worlds/inverse_kinematics.md, section "SawyerDoor: a finger in the gap"
 HOOK = (0.0, 0.0485)  # metres from the hand to the middle of its far finger
 BAR, PANEL = 0.05, 0.01  # metres before the hinge's plane: back, front
 RADIUS = 0.275  # metres from the hinge, where the finger pulls
@@ -119,7 +119,7 @@ def from_polar(angle: float, radius: float) -> np.ndarray:
     return np.array(HINGE) - out - HOOK
 
 
-# book/worlds/inverse_kinematics.md, section "Stop a door that coasts"
+# book/worlds/inverse_kinematics.md, section "SawyerDoor: stop a door that coasts"
 @dataclass(frozen=True)
 class DoorExpert:
     """Lower a finger behind the bar, then pull the door to its angle."""

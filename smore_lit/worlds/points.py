@@ -1,8 +1,7 @@
 # Generated from book/worlds/points.md by make sync. Edit the chapter, not this file.
 """Point mazes: walk a point through four rooms.
 
-Two tasks without physics, fast enough that a statistical question costs a
-second.
+Two tasks without physics, which play thousands of episodes in a second.
 """
 
 __all__ = [

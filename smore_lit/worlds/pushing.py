@@ -1,8 +1,8 @@
 # Generated from book/worlds/pushing.md by make sync. Edit the chapter, not this file.
 """FetchPush, FetchPick, FetchSlide: push, lift and strike.
 
-Three scripted experts for three tasks with an object: one that steers, one
-that grips, and one that must get it right before it lets go.
+Three scripted experts for three tasks with an object: one steers it, one grips
+it, and one strikes it and lets go.
 """
 
 __all__ = [
@@ -141,7 +141,7 @@ FETCH_SLIDE = replace(
 FAMILY = (FETCH_PUSH, FETCH_PICK, FETCH_SLIDE)
 
 
-# book/worlds/pushing.md, section "What the three share"
+# book/worlds/pushing.md, section "What the three experts share"
 DELTA = 0.05  # metres of command per unit of action
 STEP = 0.04  # seconds per action
 GAIN = 1.5  # commands that arrive in one step, 1 / 0.65
@@ -160,7 +160,7 @@ def measure(observation):
     return o[:3], ahead, ((o[14] + o[20]) / STEP, (o[15] + o[21]) / STEP)
 
 
-# book/worlds/pushing.md, section "What the three share"
+# book/worlds/pushing.md, section "What the three experts share"
 def go_behind(height, ahead, heading, reach, low, high, margin):
     """Return the move to a place behind the object, and the way left.
 

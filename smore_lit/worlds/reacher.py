@@ -1,8 +1,8 @@
 # Generated from book/worlds/reacher.md by make sync. Edit the chapter, not this file.
 """Reacher: turn a swinging arm into a goal task.
 
-Eleven numbers as published, two of which give the answer away, and eight that
-do not.
+Eleven observed numbers as published, two of which give the target away, and
+eight that do not.
 """
 
 __all__ = [

@@ -1,8 +1,8 @@
 # Generated from book/worlds/sawyer.md by make sync. Edit the chapter, not this file.
 """SawyerReach and SawyerDoor: rebuild an arm and its door.
 
-Two old tasks, set up again on the arm and the door that metaworld still
-maintains.
+Two tasks whose simulator is no longer maintained, set up again on the arm and
+the door of metaworld.
 """
 
 __all__ = [
@@ -37,7 +37,7 @@ import numpy as np
 from smore_lit.worlds.tasks import Reference, Task
 
 
-# book/worlds/sawyer.md, section "What is gone and what is left"
+# book/worlds/sawyer.md, section "Why the tasks are rebuilt"
 def find_models() -> Path:
     """Return the folder of metaworld's models of the arm.
 
@@ -120,7 +120,7 @@ SAWYER_DOOR = replace(
 FAMILY = (SAWYER_REACH, SAWYER_DOOR)
 
 
-# book/worlds/sawyer.md, section "Hold the arm by its hand"
+# book/worlds/sawyer.md, section "Move the arm by its hand"
 REACH = 0.02  # metres of mocap displacement per unit of action
 SUBSTEPS = 50
 ARM = (1.7244448, -0.92036369, 0.10234232, 2.11178144, 2.97668632,
@@ -141,7 +141,7 @@ def weld_hand(spec, softness: float, timestep: float):
     spec.option.timestep = timestep
 
 
-# book/worlds/sawyer.md, section "Hold the arm by its hand"
+# book/worlds/sawyer.md, section "Move the arm by its hand"
 class Filmed:
     """Draw a simulated world; needs `mujoco`, `model` and `data`."""
 
@@ -164,7 +164,7 @@ class Filmed:
             self.renderer.close()
 
 
-# book/worlds/sawyer.md, section "Hold the arm by its hand"
+# book/worlds/sawyer.md, section "Move the arm by its hand"
 class SawyerWorld(Filmed):
     """Move the hand of a Sawyer arm by a welded mocap frame.
 

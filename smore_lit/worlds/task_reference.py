@@ -17,7 +17,7 @@ __all__ = [
 from smore_lit.worlds.tasks import Reference, Task
 
 
-# book/worlds/task_reference.md, section "A page from an object"
+# book/worlds/task_reference.md, section "How a page is made"
 def table(head: tuple, rows: list) -> list[str]:
     """Return the lines of a Markdown table."""
     rule = ["---"] * len(head)
@@ -36,7 +36,7 @@ def columns(rows) -> list[tuple]:
     return found
 
 
-# book/worlds/task_reference.md, section "A page from an object"
+# book/worlds/task_reference.md, section "How a page is made"
 def find_words(task: Task) -> tuple[tuple[int, ...], Reference]:
     """Return the goal's columns and the reference of a task.
 

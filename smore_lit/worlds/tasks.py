@@ -6,8 +6,8 @@ simulator.
 """
 
 __all__ = [
-    "Reference",
     "Judge",
+    "Reference",
     "read_environment",
     "Task",
     "NOISE_MARK",
@@ -55,19 +55,6 @@ from smore_lit.running.files import as_number
 
 
 # book/worlds/tasks.md, section "What a task is"
-@dataclass(frozen=True)
-class Reference:
-    """Say what the numbers of a task mean."""
-
-    observation: tuple[tuple[int, str, str], ...]  # count, meaning, unit
-    action: tuple[tuple[int, str, str], ...]  # count, what 1 does, unit
-    goal: str  # how it is drawn
-    start: str  # how an episode begins
-    history: tuple[str, ...]  # versions
-    differences: tuple[str, ...]  # from the environment of the paper
-
-
-# book/worlds/tasks.md, section "What a task is"
 class Judge:
     """Tell goals, rewards and successes by the numbers of a task."""
 
@@ -101,6 +88,19 @@ class Judge:
             return self.reward(achieved, desired)
         distance = self.distance(achieved, desired)
         return (distance < self.success_threshold) * 1.0
+
+
+# book/worlds/tasks.md, section "What a task is"
+@dataclass(frozen=True)
+class Reference:
+    """Say what the numbers of a task mean."""
+
+    observation: tuple[tuple[int, str, str], ...]  # count, meaning, unit
+    action: tuple[tuple[int, str, str], ...]  # count, what 1 does, unit
+    goal: str  # how it is drawn
+    start: str  # how an episode begins
+    history: tuple[str, ...]  # versions
+    differences: tuple[str, ...]  # from the environment of the paper
 
 
 # book/worlds/tasks.md, section "What a task is"

@@ -1,0 +1,329 @@
+# Generated from book/benchmark/grid.md by make sync. Edit the chapter, not this file.
+"""The grid: every table of the paper as a list of runs.
+
+The paper's tables are data; each of their numbers asks for a run, and tables
+that ask for the same run share it.
+"""
+
+__all__ = [
+    "METHODS",
+    "NOISE",
+    "MIXTURE_RATIO",
+    "Cell",
+    "cells_of",
+    "METHODS_OF_TABLE_1",
+    "TABLES",
+    "Protocol",
+    "PAPER_UPDATES",
+    "CPU_UPDATES",
+    "PROTOCOLS",
+    "Job",
+    "Expansion",
+    "expand",
+    "check_names",
+    "what_is_missing",
+    "fits",
+    "seconds_per_update",
+    "estimate_seconds",
+]
+
+
+# book/benchmark/grid.md, section "The grid: every table of the paper as a list of runs"
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from smore_lit.learning.agent import find_agent, list_presets, make_config
+from smore_lit.learning.training import Plan
+from smore_lit.running.results import read_results
+from smore_lit.worlds.tasks import list_tasks, load_task
+
+
+# book/benchmark/grid.md, section "What a number of a table asks for"
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "SMORe": ("smore", {}),
+    "GoFAR": ("gofar", {}),
+    "WGCSL": ("wgcsl", {}),
+    "GCSL": ("gcsl", {}),
+    "CRL": ("crl", {}),
+    "AM": ("am", {}),
+    "IQL": ("iql", {}),
+    "GC-SQL": ("sql", {}),
+    "GC-EQL": ("eql", {}),
+    "GC-XQL": ("xql", {}),
+    "SMORe w/o HER": ("smore", {"hindsight": 0.0}),
+    "GoFAR (discriminator)": ("gofar", {}),
+    "GoFAR (sparse reward)": ("gofar", {"reward": "sparse"}),
+    "r-GoFAR (sparse reward)": ("gofar", {"reward": "sparse"}),
+    "GoFAR (expectile loss+AWR)": ("gofar", {"update": "in-sample"}),
+    "SMORe (w/o AWR)": ("smore-ablated", {"extraction": "ascent"}),
+    "SMORe (w/o AWR and Expectile loss)": (
+        "smore-ablated",
+        {"extraction": "ascent", "maximum": "policy"},
+    ),
+}
+NOISE = (0.5, 1.0, 1.5)  # spreads of the noise in Figure 2
+MIXTURE_RATIO = 0.5  # of the paper, and the default
+
+
+# book/benchmark/grid.md, section "What a number of a table asks for"
+@dataclass(frozen=True)
+class Cell:
+    """Say what is to be trained, on which data."""
+
+    task: str  # with its noise, such as FetchReach-noise0.5
+    algorithm: str
+    preset: str = "shared"
+    settings: tuple[tuple[str, Any], ...] = ()  # what differs from it
+    expert_percent: float = 10.0
+
+    @property
+    def label(self) -> str:
+        """Return preset, algorithm and what differs, in one line."""
+        changes = [f"{name}={value}" for name, value in self.settings]
+        if self.expert_percent != 10.0:
+            changes.append(f"expert={self.expert_percent:g}%")
+        return " ".join([self.preset, self.algorithm, *changes])
+
+
+# book/benchmark/grid.md, section "What a number of a table asks for"
+def cells_of(name: str, preset: str) -> Iterator[tuple[Cell, str]]:
+    """Yield the cells of a table, each with the paper's name of the method.
+
+    Args:
+        name: such as "table1", or "figure2".
+        preset: whose constants each method takes.
+    """
+    if name == "figure2":
+        for sigma in NOISE:
+            for method in METHODS_OF_TABLE_1:
+                task = f"FetchReach-noise{sigma}"
+                yield Cell(task, METHODS[method][0], preset), method
+        return
+    for row in read_results("paper_tables"):
+        if row["table"] != name:
+            continue
+        algorithm, settings = METHODS[row["algorithm"]]
+        if row["beta"] not in (None, MIXTURE_RATIO):
+            settings = settings | {"beta": row["beta"]}
+        percent = row["expert_percent"]
+        percent = 10.0 if percent is None else float(percent)
+        changes = tuple(sorted(settings.items()))
+        cell = Cell(row["task"], algorithm, preset, changes, percent)
+        yield cell, row["algorithm"]
+
+
+# book/benchmark/grid.md, section "What a number of a table asks for"
+METHODS_OF_TABLE_1 = tuple(METHODS)[:7]
+TABLES = (
+    *(f"table{n}" for n in (1, 2, *range(6, 17))),
+    "figure2",
+)
+
+
+# book/benchmark/grid.md, section "How long each is trained"
+@dataclass(frozen=True)
+class Protocol:
+    """Say how long each cell is trained, on how much data."""
+
+    name: str
+    size: str  # of the data
+    seeds: int
+    updates: Mapping[str, int] = field(hash=False)  # by task; "" for others
+    looks: int = 4  # evaluations, the last of them at the end
+    first_seed: int = 1_000  # no setting was chosen with these
+    eval_episodes: int = 50
+
+    def plan(self, task: str, **changes) -> Plan:
+        """Return the plan for a task; changes are fields of `Plan`."""
+        base = load_task(task).base
+        updates = changes.pop("updates", None)
+        updates = updates or self.updates.get(base, self.updates[""])
+        known = dict(
+            updates=updates,
+            seeds=self.seeds,
+            seed=self.first_seed,
+            eval_every=max(1, updates // self.looks),
+            eval_episodes=self.eval_episodes,
+            threads=1,
+        )
+        return Plan(**known | changes)
+
+
+# book/benchmark/grid.md, section "How long each is trained"
+PAPER_UPDATES = {"": 1_000_000} | dict.fromkeys(
+    ("FetchReach", "FetchPick", "FetchSlide"), 400_000
+)
+CPU_UPDATES = {
+    "": 2_000,
+    "SawyerReach": 3_000,
+    "FetchPick": 6_000,
+    "FetchPush": 8_000,
+    "FetchSlide": 10_000,
+    "HandReach": 6_000,
+}
+PROTOCOLS = {
+    each.name: each
+    for each in (
+        Protocol("smoke", "tiny", 2, {"": 50}, looks=1, eval_episodes=5),
+        Protocol("cpu", "cpu", 5, CPU_UPDATES),
+        Protocol("full", "paper", 10, PAPER_UPDATES, looks=20),
+    )
+}
+
+
+# book/benchmark/grid.md, section "How long each is trained"
+@dataclass(frozen=True)
+class Job:
+    """Hold a cell, how it is trained, and who asked for it."""
+
+    cell: Cell
+    plan: Plan
+    size: str
+    study: str
+    tables: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def title(self) -> str:
+        """Return task and label, for people."""
+        return f"{self.cell.task} {self.cell.label}"
+
+    @property
+    def config(self):
+        """Return the full configuration of the agent."""
+        cell = self.cell
+        agent = find_agent(cell.algorithm)
+        return make_config(agent, cell.preset, **dict(cell.settings))
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what `train` takes, but for the data and the folder."""
+        cell = self.cell
+        asked = dataclasses.asdict(self.plan)
+        return asked | {
+            "algorithm": cell.algorithm,
+            "task": cell.task,
+            "preset": cell.preset,
+            "settings": dict(cell.settings),
+        }
+
+
+# book/benchmark/grid.md, section "The list"
+@dataclass(frozen=True)
+class Expansion:
+    """Hold the jobs of some tables, and what could not become one."""
+
+    jobs: tuple[Job, ...]
+    missing: tuple[str, ...]
+
+
+def expand(
+    tables: Iterable[str],
+    protocol: str = "cpu",
+    presets: Iterable[str] = ("shared",),
+    only: Iterable[str] = (),
+    shard: tuple[int, int] = (1, 1),
+    **changes,
+) -> Expansion:
+    """Return the jobs of tables of the paper.
+
+    Args:
+        tables: names from `TABLES`.
+        protocol: a name from `PROTOCOLS`.
+        presets: whose constants; each method once with each.
+        only: keep jobs whose task or algorithm is among these; no words keep
+            all, and words for tasks and for algorithms must both fit.
+        shard: (i, n) keeps every n-th job, beginning with the i-th.
+        changes: fields of the plan that differ from the protocol's.
+
+    Raises:
+        ValueError: an unknown name, or an impossible shard.
+    """
+    known = check_names(tables, protocol, presets, only, shard)
+    found: dict[Cell, list[str]] = {}
+    missing: dict[str, None] = {}
+    for preset in presets:
+        for name in known:
+            for cell, method in cells_of(name, preset):
+                if lack := what_is_missing(cell, method):
+                    missing[lack] = None
+                elif fits(cell, only):
+                    found.setdefault(cell, []).append(name)
+    sized, study = PROTOCOLS[protocol], f"grid {protocol}"
+    if changes:
+        study += "".join(f" {k}={v}" for k, v in sorted(changes.items()))
+    jobs = [
+        Job(
+            cell,
+            sized.plan(cell.task, **changes),
+            sized.size,
+            study,
+            tuple(dict.fromkeys(names)),
+        )
+        for cell, names in found.items()
+    ]
+    return Expansion(tuple(jobs[shard[0] - 1 :: shard[1]]), tuple(missing))
+
+
+# book/benchmark/grid.md, section "The list"
+def check_names(tables, protocol, presets, only, shard) -> list[str]:
+    """Return the tables, or raise ValueError in one line."""
+    names = list(tables)
+    for name in names:
+        if name not in TABLES:
+            known = ", ".join(TABLES)
+            raise ValueError(f"unknown table {name!r:.40}; known: {known}")
+    if protocol not in PROTOCOLS:
+        known = ", ".join(PROTOCOLS)
+        raise ValueError(f"unknown protocol {protocol!r:.40}; known: {known}")
+    agents = {algorithm for algorithm, _ in METHODS.values()}
+    offered = {p for a in agents for p in list_presets(find_agent(a))}
+    for preset in presets:
+        if preset not in offered:
+            known = ", ".join(sorted(offered))
+            raise ValueError(f"unknown preset {preset!r:.40}; known: {known}")
+    for word in only:
+        if word not in agents and word not in list_tasks():
+            known = ", ".join([*list_tasks(), *sorted(agents)])
+            raise ValueError(f"no task or method {word!r:.40}; known: {known}")
+    i, n = shard
+    if not 1 <= i <= n:
+        raise ValueError(f"shard {i}/{n}: the first number is 1 to {n}")
+    return names
+
+
+def what_is_missing(cell: Cell, method: str) -> str:
+    """Return one line on why a cell cannot be trained; empty if it can."""
+    if cell.task.partition("-noise")[0] not in list_tasks():
+        return f"{cell.task}: this task does not exist here yet"
+    if cell.preset not in list_presets(find_agent(cell.algorithm)):
+        return f"{method}: has no preset {cell.preset}"
+    return ""
+
+
+def fits(cell: Cell, only: Iterable[str]) -> bool:
+    """Tell whether task and algorithm are among the words of their kind."""
+    words = set(only)
+    tasks = words & set(list_tasks())
+    methods = words - tasks
+    base = cell.task.partition("-noise")[0]
+    return (not tasks or base in tasks) and (
+        not methods or cell.algorithm in methods
+    )
+
+
+# book/benchmark/grid.md, section "What it costs"
+def seconds_per_update() -> dict[str, float]:
+    """Return the seconds that one update of one seed takes, by algorithm."""
+    spent: dict[str, list[float]] = {}
+    for row in read_results("method_speed"):
+        rate = row["seeds"] * row["updates_per_second"] / row["threads"]
+        spent.setdefault(row["algorithm"], []).append(1.0 / rate)
+    return {name: median(times) for name, times in spent.items()}
+
+
+def estimate_seconds(job: Job, speeds: Mapping[str, float]) -> float:
+    """Return about how long a job takes on one core of this machine."""
+    known = speeds.get(job.cell.algorithm, median(speeds.values()))
+    return known * job.plan.updates * job.plan.seeds

@@ -1,0 +1,408 @@
+# Generated from book/benchmark/report.md by make sync. Edit the chapter, not this file.
+"""Reports: a table of the paper beside ours.
+
+From raw scores in the store to a table with intervals, tests and the paper's
+own numbers, in four formats, and to learning curves.
+"""
+
+__all__ = [
+    "METRIC_OF",
+    "COLUMNS",
+    "Report",
+    "report",
+    "name_column",
+    "read_printed",
+    "group_scores",
+    "at_last",
+    "summarise",
+    "mark_best",
+    "spell",
+    "write_md",
+    "write_tex",
+    "write_csv",
+    "write_html",
+    "FORMATS",
+    "format_report",
+    "aggregate",
+    "normalise",
+    "draw_curves",
+    "save_figure",
+    "draw_profiles",
+]
+
+
+# book/benchmark/report.md, section "Reports: a table of the paper beside ours"
+import csv
+import html
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smore_lit.benchmark.grid import Cell, cells_of, expand
+from smore_lit.benchmark.statistics import (
+    compare_with_best,
+    interquartile_mean,
+    performance_profile,
+    probability_of_improvement,
+    stratified_bootstrap,
+)
+from smore_lit.running.evaluation import interval, possible
+from smore_lit.running.files import as_path
+from smore_lit.running.results import read_results, select
+from smore_lit.worlds.tasks import load_task
+
+
+# book/benchmark/report.md, section "What a row says"
+METRIC_OF = {  # what a table of the paper prints
+    "discounted_return": "return_099",
+    "success_rate": "success",
+    "final_distance": "final_distance",
+}
+COLUMNS = (
+    "task",
+    "method",
+    "seeds",
+    "updates",
+    "mean",
+    "std",
+    "low",
+    "high",
+    "best",
+    "return_098",
+    "star",
+    "paper",
+    "paper_std",
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Hold the rows of a table, what is not there yet, and raw scores."""
+
+    table: str
+    study: str
+    preset: str
+    store: Path | str | None
+    metric: str
+    rows: tuple[dict[str, Any], ...]
+    missing: tuple[str, ...]
+    scores: dict[tuple[str, str], np.ndarray]  # (task, method) -> (n,)
+
+
+# book/benchmark/report.md, section "What a row says"
+def report(
+    name: str,
+    protocol: str = "cpu",
+    preset: str = "shared",
+    store: Path | str | None = None,
+    study: str | None = None,
+) -> Report:
+    """Return what the store has for a table of the paper.
+
+    Args:
+        name: from `TABLES`.
+        protocol, preset: of the grid.
+        store: folder of the results; None: those inside the package.
+        study: instead of the grid's own, such as "grid cpu updates=40".
+
+    Raises:
+        ValueError: an unknown name, or a damaged store.
+    """
+    jobs = {j.cell: j for j in expand([name], protocol, [preset]).jobs}
+    study = study or f"grid {protocol}"
+    metric, printed = read_printed(name)
+    known = group_scores(study, store)
+    rows: list[dict] = []
+    missing, scores = [], {}
+    for cell, method in dict.fromkeys(cells_of(name, preset)):
+        method = name_column(method, cell)
+        found = known.get((cell.task, cell.label))
+        if cell not in jobs or found is None:
+            missing.append(f"{cell.task} {method}")
+            continue
+        last = at_last(found, metric)
+        scores[cell.task, method] = last
+        rows.append(
+            {"task": cell.task, "method": method}
+            | summarise(found, metric, cell.task)
+            | printed.get((cell.task, method), {})
+        )
+    mark_best(rows, scores, metric)
+    known = name, study, preset, store, metric
+    return Report(*known, tuple(rows), tuple(missing), scores)
+
+
+# book/benchmark/report.md, section "What a row says"
+def name_column(method: str, cell: Cell) -> str:
+    """Return the name of a column, with what tells it from others."""
+    changes = dict(cell.settings)
+    parts = [method]
+    if "beta" in changes:
+        parts.append(f"beta {changes['beta']:g}")
+    if cell.expert_percent != 10.0:
+        parts.append(f"{cell.expert_percent:g} %")
+    return ", ".join(parts)
+
+
+def read_printed(name: str) -> tuple[str, dict]:
+    """Return the metric of a table of the paper, and its numbers."""
+    metric, found = "return_099", {}
+    for row in read_results("paper_tables"):
+        if row["table"] == name:
+            metric = METRIC_OF[row["metric"]]
+            beta, percent = row["beta"], row["expert_percent"]
+            settings = () if beta in (None, 0.5) else (("beta", beta),)
+            percent = 10.0 if percent is None else float(percent)
+            cell = Cell(row["task"], "", "", settings, percent)
+            column = name_column(row["algorithm"], cell)
+            found[row["task"], column] = {
+                "paper": row["mean"],
+                "paper_std": row["std"],
+            }
+    return metric, found
+
+
+# book/benchmark/report.md, section "What a row says"
+def group_scores(study: str, store) -> dict[tuple[str, str], list[dict]]:
+    """Return the rows of a study's scores by task and label."""
+    groups: dict[tuple[str, str], list[dict]] = {}
+    try:
+        rows = select(folder=store, study=study)
+    except ValueError as error:
+        if "no results" in str(error) or "no run has" in str(error):
+            return {}
+        raise
+    for row in rows:
+        groups.setdefault((row["task"], row["label"]), []).append(row)
+    return groups
+
+
+def at_last(rows: list[dict], metric: str) -> np.ndarray:
+    """Return the scores (n,) of the last evaluation, one for each seed."""
+    last = max(row["updates"] for row in rows)
+    ended = sorted(
+        (r for r in rows if r["updates"] == last), key=lambda r: r["seed"]
+    )
+    return np.array([row[metric] for row in ended], dtype=float)
+
+
+def summarise(rows: list[dict], metric: str, task: str) -> dict[str, Any]:
+    """Return the numbers of one row of a report."""
+    last = at_last(rows, metric)
+    span = interval(
+        last.tolist(), within=possible(metric, load_task(task).horizon)
+    )
+    low_is_good = metric == "final_distance"
+    seeds: dict[int, list[float]] = {}
+    for row in rows:
+        seeds.setdefault(row["seed"], []).append(row[metric])
+    best = [min(v) if low_is_good else max(v) for v in seeds.values()]
+    return {
+        "seeds": len(last),
+        "updates": max(row["updates"] for row in rows),
+        **span,
+        "best": float(np.mean(best)),
+        "return_098": float(at_last(rows, "return_098").mean()),
+        "star": False,
+    }
+
+
+# book/benchmark/report.md, section "What a row says"
+def mark_best(rows: list[dict], scores: dict, metric: str) -> None:
+    """Set the star of each task's best method, if it earns one."""
+    sign = -1.0 if metric == "final_distance" else 1.0
+    for task in {row["task"] for row in rows}:
+        here = {m: sign * x for (t, m), x in scores.items() if t == task}
+        if len(here) < 2:
+            continue
+        best, p_values = compare_with_best(here)
+        second = max(p_values, key=lambda name: here[name].mean())
+        for row in rows:
+            if (row["task"], row["method"]) == (task, best):
+                row["star"] = p_values[second] < 0.05
+
+
+# book/benchmark/report.md, section "Four formats"
+def spell(value: Any) -> str:
+    """Return a cell of a table as text; what is not there is empty."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "*" if value else ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def write_md(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as a table of Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write_tex(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as a LaTeX tabular."""
+
+    def line(cells):
+        marks = str.maketrans({c: f"\\{c}" for c in "%_&#"})
+        return " & ".join(cell.translate(marks) for cell in cells) + r" \\"
+
+    body = "\n".join(map(line, rows))
+    columns = "l" * len(header)
+    return (
+        f"\\begin{{tabular}}{{{columns}}}\n{line(header)}\n\\hline\n"
+        f"{body}\n\\end{{tabular}}\n"
+    )
+
+
+def write_csv(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
+
+
+def write_html(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as a table of HTML."""
+
+    def line(cells, kind):
+        marked = (f"<{kind}>{html.escape(c)}</{kind}>" for c in cells)
+        return f"<tr>{''.join(marked)}</tr>"
+
+    body = "\n".join(line(row, "td") for row in rows)
+    return f"<table>\n{line(header, 'th')}\n{body}\n</table>\n"
+
+
+# book/benchmark/report.md, section "Four formats"
+FORMATS: dict[str, Callable] = {
+    "md": write_md,
+    "tex": write_tex,
+    "csv": write_csv,
+    "html": write_html,
+}
+
+
+def format_report(found: Report, form: str = "md") -> str:
+    """Return a report as text.
+
+    Raises:
+        ValueError: an unknown format.
+    """
+    if form not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise ValueError(f"unknown format {form!r:.40}; known: {known}")
+    rows = [[spell(row.get(c)) for c in COLUMNS] for row in found.rows]
+    return FORMATS[form](COLUMNS, rows)
+
+
+# book/benchmark/report.md, section "All tasks in one number"
+def aggregate(found: Report) -> list[dict[str, Any]]:
+    """Return one row for each method that has scores on all tasks.
+
+    Columns: method, tasks, iqm, low and high (95 %, seeds drawn within
+    tasks), and over_first: the mean over tasks of the probability that a
+    seed of it beats one of the first method.
+    """
+    if found.metric not in ("return_098", "return_099", "success"):
+        return []
+    tasks = list(dict.fromkeys(task for task, _ in found.scores))
+    methods = dict.fromkeys(method for _, method in found.scores)
+    whole = [
+        m for m in methods if all((task, m) in found.scores for task in tasks)
+    ]
+    rows = []
+    for method in whole:
+        parts = normalise(found, tasks, method)
+        low, high = stratified_bootstrap(parts, interquartile_mean)
+        wins = [
+            probability_of_improvement(x, y)
+            for x, y in zip(parts, normalise(found, tasks, whole[0]))
+        ]
+        rows.append({
+            "method": method,
+            "tasks": len(tasks),
+            "iqm": interquartile_mean(np.concatenate(parts)),
+            "low": low,
+            "high": high,
+            "over_first": float(np.mean(wins)),
+        })
+    return rows
+
+
+def normalise(found: Report, tasks: list[str], method: str) -> list:
+    """Return a method's scores on each task, 1 the highest possible."""
+    return [
+        found.scores[task, method]
+        / possible(found.metric, load_task(task).horizon)[1]
+        for task in tasks
+    ]
+
+
+# book/benchmark/report.md, section "Curves"
+def draw_curves(study: str, tasks: Sequence[str], labels: dict, store=None):
+    """Return a figure of learning curves, one panel for each task.
+
+    Args:
+        study: of the store.
+        tasks: panels.
+        labels: for each label of the study, its name and how to draw it.
+        store: folder of the results; None: those inside the package.
+    """
+    import matplotlib.pyplot as plt
+
+    groups = group_scores(study, store)
+    wide = min(4, len(tasks))
+    high = -(-len(tasks) // wide)
+    fig, axes = plt.subplots(
+        high, wide, squeeze=False, figsize=(2.1 * wide + 0.6, 1.9 * high)
+    )
+    for ax in axes.flat[len(tasks) :]:
+        ax.set_visible(False)
+    for ax, task in zip(axes.flat, tasks):
+        for label, (title, look) in labels.items():
+            rows = groups.get((task, label), [])
+            updates = sorted({row["updates"] for row in rows})
+            means = [
+                np.mean([r["return_099"] for r in rows if r["updates"] == u])
+                for u in updates
+            ]
+            ax.plot(updates, means, label=title, **look)
+        ax.set_title(task, fontsize=9)
+        ax.tick_params(labelsize=7)
+    handles, names = axes.flat[0].get_legend_handles_labels()
+    fig.legend(handles, names, loc="outside lower center", ncols=4)
+    return fig
+
+
+def save_figure(figure, path: Path | str) -> list[Path]:
+    """Write a figure as PNG and as SVG; return both paths."""
+    stem = as_path(path)
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    found = [stem.with_suffix(end) for end in (".png", ".svg")]
+    for place in found:
+        figure.savefig(place, bbox_inches="tight")
+    return found
+
+
+# book/benchmark/report.md, section "Profiles"
+def draw_profiles(found: Report, looks: dict):
+    """Return a figure of performance profiles over all tasks of a report.
+
+    Args:
+        found: of returns or successes.
+        looks: for each method, how to draw it.
+    """
+    import matplotlib.pyplot as plt
+
+    tasks = list(dict.fromkeys(task for task, _ in found.scores))
+    levels = np.linspace(0, 1, 201)
+    fig, ax = plt.subplots(figsize=(6.4, 2.6))
+    for method in dict.fromkeys(row["method"] for row in aggregate(found)):
+        parts = np.concatenate(normalise(found, tasks, method))
+        shares = performance_profile(parts, levels)
+        ax.plot(levels, shares, label=method, **looks.get(method, {}))
+    ax.set(xlabel="share of the highest return", ylabel="share of runs")
+    ax.legend(fontsize=8)
+    return fig

@@ -1,0 +1,349 @@
+"""The grid: expands as the paper's tables ask, survives what kills it."""
+
+import dataclasses
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import smore_lit
+from smore_lit.benchmark import engines, grid
+from smore_lit.learning.training import train
+from smore_lit.running.files import package_folder, read_table
+from smore_lit.running.results import read_results
+
+ASSETS = package_folder() / "assets"
+TINY = dict(updates=6, seeds=2, eval_episodes=1)
+SMALL = (("batch_size", 8), ("hidden", (8, 8)))
+
+
+def small_jobs(algorithms=("smore", "iql", "gcsl"), **changes):
+    """Return jobs of Table 1 on FetchReach with tiny networks."""
+    jobs = grid.expand(
+        ["table1"], "smoke", only=["FetchReach", *algorithms], **TINY | changes
+    ).jobs
+    return [
+        dataclasses.replace(
+            job, cell=dataclasses.replace(job.cell, settings=SMALL)
+        )
+        for job in jobs
+    ]
+
+
+def places(folder):
+    return dict(
+        runs=folder / "runs",
+        root=ASSETS,
+        store=folder / "store",
+        write=lambda line: None,
+    )
+
+
+def content(folder):
+    names = ("scores", "runs", "studies")
+    tables = {name: read_table(folder / f"{name}.csv") for name in names}
+    for row in tables["runs"]:
+        for column in ("seconds", "updates_per_second", "hardware"):
+            del row[column]
+    return {
+        name: sorted(rows, key=lambda row: json.dumps(row, sort_keys=True))
+        for name, rows in tables.items()
+    }
+
+
+@pytest.mark.parametrize("name", grid.TABLES)
+@pytest.mark.parametrize("protocol", grid.PROTOCOLS)
+def test_every_table_expands_and_costs_something(name, protocol):
+    found = grid.expand([name], protocol)
+    speeds = grid.seconds_per_update()
+    assert found.jobs
+    for job in found.jobs:
+        assert job.tables == (name,)
+        assert 0 < grid.estimate_seconds(job, speeds) < float("inf")
+        assert job.config and job.plan.threads == 1
+    asked = {
+        (row["task"], row["algorithm"], row["expert_percent"], row["beta"])
+        for row in read_results("paper_tables")
+        if row["table"] == name
+    }
+    tasks = {job.cell.task for job in found.jobs}
+    tasks |= {line.partition(":")[0] for line in found.missing}
+    if name != "figure2":
+        assert tasks == {task for task, *_ in asked}
+
+
+def test_the_four_of_locomotion_are_named_as_missing():
+    found = grid.expand(["table1"])
+    assert len(found.jobs) == 56 and len(found.missing) == 4
+    assert all("TgtVel" in line for line in found.missing)
+
+
+def test_a_method_without_the_preset_is_named():
+    found = grid.expand(["table1"], presets=["paper"], only=["FetchReach"])
+    assert [job.cell.algorithm for job in found.jobs] == ["smore"]
+    assert "GoFAR: has no preset paper" in found.missing
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (dict(tables=["table3"]), "unknown table"),
+        (dict(tables=["table1"], protocol="quick"), "unknown protocol"),
+        (dict(tables=["table1"], presets=["mine"]), "unknown preset"),
+        (dict(tables=["table1"], only=["FetchJuggle"]), "no task or method"),
+        (dict(tables=["table1"], shard=(3, 2)), "shard 3/2"),
+        (dict(tables=["table1"], shard=(0, 2)), "shard 0/2"),
+        (dict(tables=["table1"], updates=-1), "updates"),
+        (dict(tables=["table1"], colour=1), "colour"),
+    ],
+)
+def test_wrong_words_are_one_line(words, message):
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        grid.expand(**words)
+    assert "\n" not in str(caught.value)
+
+
+def test_shared_cells_are_one_job_that_names_all_its_tables():
+    jobs = grid.expand(["table1", "table10", "table12"]).jobs
+    whole = [job for job in jobs if job.cell.label == "shared smore"]
+    assert len({job.cell.task for job in whole}) == len(whole) == 8
+    assert any(job.tables == ("table1", "table10", "table12") for job in whole)
+
+
+def test_one_run_by_grid_and_by_hand(tmp_path):
+    (job,) = small_jobs(["iql"])
+    campaign = engines.run_grid([job], processes=1, **places(tmp_path))
+    assert not campaign.failed
+    (folder,) = (p for p in (tmp_path / "runs").iterdir() if p.name != "logs")
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    data = smore_lit.tiny_dataset("FetchReach")
+    again = train(data, runs=tmp_path / "runs", workers=0, **job.arguments())
+    assert again.directory.samefile(folder)
+    assert before == {p.name: p.read_bytes() for p in folder.iterdir()}
+
+
+def test_nothing_is_trained_twice_and_failures_have_a_log(tmp_path):
+    jobs = small_jobs()
+    first = engines.run_grid(jobs, processes=2, **places(tmp_path))
+    assert len(first.done) == 3 and not first.failed
+    whole = content(tmp_path / "store")
+    stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("checkpoint.pt")}
+    cell = dataclasses.replace(jobs[0].cell, settings=(("gamma", 2.0),))
+    bad = dataclasses.replace(jobs[0], cell=cell)
+    second = engines.run_grid([*jobs, bad], processes=2, **places(tmp_path))
+    assert set(second.done) == set(jobs) and set(second.failed) == {bad}
+    assert "gamma" in second.failed[bad]["failed"]
+    assert "Traceback" in Path(second.failed[bad]["log"]).read_text()
+    assert content(tmp_path / "store") == whole
+    assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
+
+
+def test_a_run_of_other_code_is_stale(tmp_path, monkeypatch):
+    jobs = small_jobs(["gcsl"])
+    engines.run_grid(jobs, processes=1, **places(tmp_path))
+    store = tmp_path / "store"
+    assert engines.find_done(jobs, store) == set(jobs)
+    monkeypatch.setattr(
+        "smore_lit.learning.training.digest_agent", lambda agent: {"x": "y"}
+    )
+    assert engines.find_done(jobs, store) == set()
+
+
+GRID = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_grid import places, small_jobs
+from smore_lit.benchmark import engines
+folder = Path(sys.argv[1])
+jobs = small_jobs(updates=40)
+campaign = engines.run_grid(jobs, processes=2, **places(folder))
+raise SystemExit(len(campaign.failed))
+"""
+
+
+def start_grid(folder):
+    code = GRID.format(tests=str(Path(__file__).parent))
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], env=environment
+    )
+
+
+def kill_often(folder, times, rng):
+    for _ in range(times):
+        process = start_grid(folder)
+        with_time = time.monotonic() + rng.uniform(1.0, 12.0)
+        while process.poll() is None and time.monotonic() < with_time:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        time.sleep(1.5)  # its processes see that it is gone
+
+
+@pytest.mark.parametrize(
+    "times", [2, pytest.param(10, marks=pytest.mark.weekly)]
+)
+def test_killed_at_random_points_the_store_is_the_same(tmp_path, times):
+    kill_often(tmp_path / "killed", times, random.Random(times))
+    for folder in (tmp_path / "killed", tmp_path / "whole"):
+        assert start_grid(folder).wait() == 0
+    found = content(tmp_path / "killed" / "store")
+    assert found == content(tmp_path / "whole" / "store")
+    assert len(found["studies"]) == 3
+
+
+@pytest.mark.weekly
+def test_two_grids_on_one_store_lose_and_double_nothing(tmp_path):
+    pair = [start_grid(tmp_path / "both") for _ in range(2)]
+    for process in pair:
+        process.wait()
+    assert start_grid(tmp_path / "both").wait() == 0
+    assert start_grid(tmp_path / "alone").wait() == 0
+    found = content(tmp_path / "both" / "store")
+    assert found == content(tmp_path / "alone" / "store")
+
+
+# the command line
+
+
+def call(*words):
+    from smore_lit.appendix.cli import main
+
+    return main(list(map(str, words)))
+
+
+@pytest.mark.parametrize("number", ["1", "2", *map(str, range(6, 17))])
+def test_dry_run_of_each_table(number, capfd):
+    words = "grid --protocol full --dry-run --json --table".split()
+    assert call(*words, number) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["jobs"] and found["core_hours"] > 100
+    assert {job["seeds"] for job in found["jobs"]} == {10}
+
+
+def test_dry_run_of_the_figure(capfd):
+    words = "grid --protocol full --dry-run --json --figure 2".split()
+    assert call(*words) == 0
+    jobs = json.loads(capfd.readouterr().out)["jobs"]
+    assert len(jobs) == 21 and all("noise" in job["job"] for job in jobs)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("grid", "--table"),
+        ("grid --table 3", "invalid choice"),
+        ("grid --table 1 --protocol quick", "unknown protocol"),
+        ("grid --table 1 --shard 2", "write it as 1/4"),
+        ("grid --table 1 --shard 5/4", "shard 5/4"),
+        ("grid --table 1 --only FetchJuggle", "no task or method"),
+        ("grid --table 1 --seeds 0", "--seeds"),
+        ("report", "--table"),
+        ("report --table 1 --format xls", "invalid choice"),
+    ],
+)
+def test_mistakes_are_one_line(words, message, capfd):
+    try:
+        code = call(*words.split())
+    except SystemExit as error:
+        code = error.code
+    out, err = capfd.readouterr()
+    assert code == 2 and out == ""
+    assert err.count("\n") == 1 and message in err
+
+
+def test_grid_and_report_by_the_command_line(tmp_path, capfd):
+    places = ["--store", tmp_path / "store", "--root", ASSETS]
+    words = ["grid", "--table", "1", "--protocol", "smoke", "--updates", "2"]
+    words += ["--seeds", "2", "--only", "FetchReach", "gcsl", "iql"]
+    words += [*places, "--runs", tmp_path / "runs"]
+    assert call(*words, "--json") == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["done"] == 2 and "2 of 2 ended" in err
+    study = "grid smoke seeds=2 updates=2"
+    words = ["report", "--table", "1", "--study", study]
+    words += ["--protocol", "smoke", "--store", tmp_path / "store"]
+    assert call(*words, "--json", "--out", tmp_path / "report") == 0
+    found = json.loads(capfd.readouterr().out)
+    rows = {row["method"]: row for row in found["rows"]}
+    assert set(rows) == {"GCSL", "IQL"} and len(found["missing"]) == 82
+    assert rows["IQL"]["paper"] == 34.43 and rows["IQL"]["seeds"] == 2
+    scores = [
+        row["return_099"]
+        for row in smore_lit_scores(tmp_path / "store", study, "iql")
+    ]
+    assert np.isclose(rows["IQL"]["mean"], np.mean(scores))
+    ends = sorted(Path(name).name for name in found["files"])
+    assert ends == [
+        "table1-curves.png",
+        "table1-curves.svg",
+        "table1-profiles.png",
+        "table1-profiles.svg",
+        "table1.csv",
+        "table1.html",
+        "table1.md",
+        "table1.tex",
+    ]
+    for name in found["files"]:
+        assert Path(name).stat().st_size > 100
+    for form in ("md", "tex", "csv", "html"):
+        assert call(*words, "--format", form) == 0
+        assert "34.43" in capfd.readouterr().out
+
+
+def smore_lit_scores(store, study, algorithm):
+    from smore_lit.running.results import select
+
+    return select(folder=store, study=study, algorithm=algorithm, updates=2)
+
+
+# Ray
+
+
+RAY = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import ray
+from ray.cluster_utils import Cluster
+from test_grid import places, small_jobs
+from smore_lit.benchmark import engines
+folder = Path(sys.argv[1])
+cluster = Cluster(initialize_head=True, head_node_args=dict(num_cpus=1))
+second = cluster.add_node(num_cpus=1)
+ray.init(address=cluster.address, log_to_driver=False)
+jobs = small_jobs(updates=40)
+told = []
+
+def write(line):
+    told.append(line)
+    if len(told) == 1 and sys.argv[2] == "kill":
+        cluster.remove_node(second, allow_graceful=False)
+
+where = places(folder) | dict(write=write, engine=engines.train_by_ray)
+campaign = engines.run_grid(jobs, processes=2, **where)
+raise SystemExit(len(campaign.failed))
+"""
+
+
+@pytest.mark.weekly
+@pytest.mark.parametrize("how", ["kill", "leave"])
+def test_ray_on_two_nodes_loses_and_doubles_nothing(tmp_path, how):
+    pytest.importorskip("ray")
+    code = RAY.format(tests=str(Path(__file__).parent))
+    root = str(Path(__file__).resolve().parents[1])
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root}
+    words = [sys.executable, "-c", code, str(tmp_path / "ray"), how]
+    done = subprocess.run(words, env=environment, timeout=900)
+    assert done.returncode == 0
+    assert start_grid(tmp_path / "local").wait() == 0
+    found = content(tmp_path / "ray" / "store")
+    assert found == content(tmp_path / "local" / "store")
