@@ -58,7 +58,9 @@ return {
   uncaptioned: figures.filter((e) => !e.closest("figure")
     || !e.closest("figure").querySelector("figcaption")).length,
   words: words, lines: lines,
-  scrolling: all("div.math").filter(wide).map(text),
+  scrolling: all("div.math, mjx-container[display='true']").filter(wide)
+    .filter((e, k, every) => !every.some((o) => o !== e && e.contains(o)))
+    .map(text),
   inline: all("span.math").filter(cut).map(text),
   wrapped: wraps.map((e) => text(e)),
   broken: [...document.images].filter(
