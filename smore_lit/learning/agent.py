@@ -307,8 +307,7 @@ def flatten(network: nn.Module) -> Tensor:
     """
     parts = list(network.parameters())
     sizes = [part.numel() for part in parts]
-    room = -sum(sizes) % 16
-    vector = parts[0].new_zeros(sum(sizes) + room).detach()
+    vector = parts[0].new_zeros(sum(sizes) + -sum(sizes) % 16).detach()
     places = vector[: sum(sizes)].split(sizes)
     for part, place in zip(parts, places, strict=True):
         place = place.view_as(part).copy_(part.detach())
