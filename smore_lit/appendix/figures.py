@@ -145,7 +145,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence]) -> Table:
     lines = tuple(tuple(map(str, row)) for row in rows)
     if any(len(line) != len(header) for line in lines):
         raise ValueError(f"each row must have {len(header)} cells")
-    return Table(tuple(header), lines)
+    return Table(tuple(map(str, header)), lines)
 
 
 # book/appendix/figures.md, section "The map"
