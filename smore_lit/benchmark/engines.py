@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from smore_lit.benchmark.grid import Job, estimate_seconds, seconds_per_update
-from smore_lit.learning.agent import find_agent
+from smore_lit.learning.agent import Sizes, find_agent
 from smore_lit.running.files import as_path, as_whole, results_folder
 from smore_lit.running.identity import name_run
 from smore_lit.running.results import read_results
@@ -65,6 +65,7 @@ def train_job(job: Job, places: Places) -> dict[str, Any]:
     percent = job.cell.expert_percent
     arrays = load_dataset(job.cell.task, job.size, percent, places.data)
     run = train(arrays, runs=places.runs, workers=0, **job.arguments())
+    assert run.directory is not None  # below places.runs
     label = job.cell.label
     name = add_run(run.directory, job.study, label, places.store)
     return {"run": name, "seconds": time.perf_counter() - began}
@@ -91,6 +92,10 @@ def find_done(jobs: Iterable[Job], store: Path) -> set[Job]:
     from smore_lit.learning.policies import describe
     from smore_lit.learning.training import digest_agent
 
+    def as_stored(job: Job) -> dict:
+        agent = find_agent(job.cell.algorithm)
+        return describe(agent, job.config, Sizes(0, 0, 0), ())["config"]
+
     if not (store / "studies.csv").exists():
         return set()
     runs = {row["run"]: row for row in read_results("runs", store)}
@@ -110,7 +115,7 @@ def find_done(jobs: Iterable[Job], store: Path) -> set[Job]:
             codes[agent.name] = name_run(digest_agent(agent))
         same = (
             row["code"] == codes[agent.name]
-            and row["config"] == describe(agent, job.config, (), ())["config"]
+            and row["config"] == as_stored(job)
             and row["plan"]["updates"] == job.plan.updates
             and row["plan"]["seeds"] == list(job.plan.all_seeds)
         )
@@ -216,7 +221,8 @@ def train_by_ray(
         ray.init(address=address, log_to_driver=False, **more)
     share = float(os.environ.get("RAY_GPUS", 0))
     remote = ray.remote(num_cpus=1, num_gpus=share, max_retries=-1)(try_job)
-    waiting, busy = list(jobs), {}
+    waiting = list(jobs)
+    busy: dict[Any, Job] = {}
     at_once = max(1, int(ray.cluster_resources().get("CPU", processes)))
     while waiting or busy:
         while waiting and len(busy) < at_once:

@@ -141,7 +141,7 @@ class Protocol:
         base = load_task(task).base
         updates = changes.pop("updates", None)
         updates = updates or self.updates.get(base, self.updates[""])
-        known = dict(
+        known: dict[str, Any] = dict(
             updates=updates,
             seeds=self.seeds,
             seed=self.first_seed,

@@ -132,8 +132,16 @@ def report(
             | printed.get((cell.task, method), {})
         )
     mark_best(rows, scores, metric)
-    known = name, study, preset, store, metric
-    return Report(*known, tuple(rows), tuple(missing), scores)
+    return Report(
+        name,
+        study,
+        preset,
+        store,
+        metric,
+        tuple(rows),
+        tuple(missing),
+        scores,
+    )
 
 
 # book/benchmark/report.md, section "What a row says"
