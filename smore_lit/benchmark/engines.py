@@ -96,6 +96,11 @@ def find_done(jobs: Iterable[Job], store: Path) -> set[Job]:
         agent = find_agent(job.cell.algorithm)
         return describe(agent, job.config, Sizes(0, 0, 0), ())["config"]
 
+    def as_planned(job: Job) -> dict:
+        plan = job.plan
+        known = {"updates": plan.updates, "seeds": list(plan.all_seeds)}
+        return known | {"threads": plan.threads, "compile": plan.compile}
+
     if not (store / "studies.csv").exists():
         return set()
     runs = {row["run"]: row for row in read_results("runs", store)}
@@ -116,8 +121,7 @@ def find_done(jobs: Iterable[Job], store: Path) -> set[Job]:
         same = (
             row["code"] == codes[agent.name]
             and row["config"] == as_stored(job)
-            and row["plan"]["updates"] == job.plan.updates
-            and row["plan"]["seeds"] == list(job.plan.all_seeds)
+            and row["plan"] == as_planned(job)
         )
         if same:
             done.add(job)
@@ -249,7 +253,6 @@ class Campaign:
     """Count what is done, running, failed and left while jobs train."""
 
     jobs: tuple[Job, ...]
-    processes: int
     write: Callable[[str], None]
     done: dict[Job, dict] = field(default_factory=dict)
     failed: dict[Job, dict] = field(default_factory=dict)
@@ -334,7 +337,7 @@ def run_grid(
         results_folder() if store is None else as_path(store).absolute(),
         runs / "logs",
     )
-    campaign = Campaign(jobs, processes, write)
+    campaign = Campaign(jobs, write)
     done = find_done(jobs, places.store)
     for job in jobs:
         if job in done:

@@ -61,7 +61,8 @@ def compare_with_best(
 
     Returns:
         The best method, and for each other the two-sided p-value of the
-        Mann-Whitney test, exact where there are no ties, adjusted by Holm.
+        Mann-Whitney test, adjusted by Holm; exact up to eight scores
+        without ties, else from the normal approximation, as scipy does.
     """
     from scipy.stats import mannwhitneyu
 
