@@ -300,7 +300,10 @@ def test_no_preset_is_refused_for_what_the_caller_did_not_name(name):
         assert idle
         for setting in idle:
             default = getattr(agent.config, setting)
-            other = {bool: not default, str: "kl"}.get(type(default), 0.7)
+            words = {"divergence": "kl", "advantage": "value"}
+            words |= {"weights": "linear"}
+            other = {bool: not default, float: 0.7}.get(type(default))
+            other = words.get(setting, other)
             odd = replace(agent, presets={"odd": {setting: other}})
             assert getattr(make_config(odd, "odd", **given), setting) == other
             with pytest.raises(ValueError, match=f"has no {setting}"):

@@ -1003,7 +1003,7 @@ def test_interrupted_write_keeps_the_old_file(run, capfd, monkeypatch):
     [pytest.param(signal.SIGINT, marks=pytest.mark.weekly), signal.SIGTERM],
 )
 def test_interrupted_training_goes_on(trained, capfd, number):
-    words = retrain("run", "--updates", "300", "--eval-every", "300")
+    words = retrain("run", "--updates", "150", "--log-every", "20")
     words = [str(word) for word in words]
 
     def listen():  # a test that runs in the background ignores SIGINT
@@ -1021,9 +1021,9 @@ def test_interrupted_training_goes_on(trained, capfd, number):
     assert err.count("\n") == 1 and "goes on" in err
     assert Path("run/checkpoint.pt").exists()
     assert not Path("run/summary.json").exists()
-    assert answer(capfd, *words)["updates"] == 300
+    assert answer(capfd, *words)["updates"] == 150
     words[words.index("run")] = "whole"
-    assert answer(capfd, *words)["updates"] == 300
+    assert answer(capfd, *words)["updates"] == 150
     for name in ("scores.csv", "metrics.csv"):
         one, other = (Path(d, name).read_bytes() for d in ("run", "whole"))
         assert one == other

@@ -8,14 +8,21 @@ import torch
 
 from samples import random_batch
 
-from smore_lit.learning.agent import AgentConfig, Sizes
+from smore_lit.learning.agent import (
+    AgentConfig,
+    Sizes,
+    find_agent,
+    make_config,
+)
 from smore_lit.learning.extraction import (
     act,
     advantage_weights,
     copy_actions,
     effective_share,
     init_twins,
+    read_advantage,
     read_scores,
+    weigh,
     weighted_likelihood_loss,
 )
 
@@ -81,6 +88,89 @@ def test_the_temperature_multiplies_the_advantage(temperature):
     due = np.bincount(taken) * np.exp(temperature * A)
     found = logits.softmax(0).detach().numpy()
     np.testing.assert_allclose(found, due / due.sum(), atol=1e-4)
+
+
+CHOICES = [
+    (advantage, weights)
+    for advantage in ({}, {"advantage": "value"})
+    for weights in (
+        {},
+        {"weights": "linear"},
+        {"weights": "linear", "offset": 0.0, "weight_clip": 0.7},
+    )
+]
+
+
+@pytest.mark.parametrize("name", ["smore", "iql"])
+@pytest.mark.parametrize("choice", CHOICES)
+def test_weights_of_every_choice_against_numpy(name, choice):
+    """The policy's gradient is that of a loss written out here."""
+    agent, sizes = find_agent(name), Sizes(5, 2, 3)
+    config = make_config(agent, hidden=[8], **choice[0] | choice[1])
+    networks, slow = (agent.init(config, sizes, 2) for _ in range(2))
+    for part in (networks, slow):
+        for parameter in part.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    rho, q = (random_batch(sizes, seeds, 6) for seeds in ((0, 1), (2, 3)))
+    total, _ = agent.losses(config, networks, slow, rho, q, torch.tensor(0))
+    given = rho.observations, rho.actions, rho.goals
+    S = slow["score"](*given).amin(dim=1).detach().numpy()
+    M, after = (
+        networks["value"](x, rho.goals).detach().numpy()
+        for x in (rho.observations, rho.next_observations)
+    )
+    A = S - M
+    if config.advantage == "value":
+        reward = rho.reached.numpy() - 1 if name == "iql" else 0.0
+        A = reward + 0.99 * after - M
+    w = np.exp(1.5 * A).clip(0, 100)
+    if config.weights == "linear":
+        w = np.clip(config.offset + A, 0, config.weight_clip)
+    policy = networks["policy"]
+    means = policy(rho.observations, rho.goals)
+    log_prob = policy.log_prob(means, rho.actions).detach().numpy()
+    due = -(w * log_prob).mean(axis=1)
+    found = total["loss_policy"].detach().numpy()
+    np.testing.assert_allclose(found, due, rtol=1e-4)
+    total["loss_policy"].sum().backward()
+    for part, network in networks.items():
+        moved = any(p.grad is not None for p in network.parameters())
+        assert moved == (part == "policy")
+
+
+def test_advantages_by_hand():
+    config = make_config(find_agent("iql"), gamma=0.5, advantage="value")
+    S, M, after = (torch.tensor([[x]]) for x in (9.0, 2.0, 6.0))
+    assert read_advantage(config, S, M, after, -1.0).item() == 0.0
+    plain = make_config(find_agent("iql"))
+    assert read_advantage(plain, S, M, None).item() == 7.0
+    cut = make_config(find_agent("iql"), weights="linear", offset=-1.0)
+    assert weigh(cut, torch.tensor([[0.5, 4.0]])).tolist() == [[0.0, 3.0]]
+
+
+REFUSED = {
+    "advantage": ("iql", {"advantage": "q"}),
+    "weights": ("smore", {"weights": "square"}),
+    "offset must": ("smore", {"weights": "linear", "offset": math.inf}),
+    "linear have no temp": ("iql", {"weights": "linear", "temperature": 3.0}),
+    "exponential have no offset": ("smore", {"offset": 2.0}),
+    "action_free has no w": (
+        "smore",
+        {"action_free": True, "weights": "linear"},
+    ),
+    "ascent copies no": (
+        "smore-ablated",
+        {"extraction": "ascent", "weights": "linear"},
+    ),
+}
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_choices_that_make_no_sense_are_one_line(reason):
+    name, settings = REFUSED[reason]
+    with pytest.raises(ValueError, match=reason) as caught:
+        make_config(find_agent(name), **settings)
+    assert "\n" not in str(caught.value)
 
 
 def test_effective_share_by_hand():

@@ -275,6 +275,39 @@ def test_leaving_is_what_brute_force_says():
         assert find_leaving(data, tolerance).tolist() == expected
 
 
+@pytest.mark.parametrize("desired", [(2, 1003, -1), (-1, -1, -1)])
+@pytest.mark.parametrize("tolerance", [0, 1, 2, 9])
+def test_law_with_near_transitions_exactly(desired, tolerance):
+    lengths, share = (4, 2, 3), Fraction(1, 2)
+    data = build(lengths, desired)
+    plain = Sampler(data, 0.5, tolerance)
+    sampler = Sampler(data, 0.5, tolerance, near=True)
+    hits = sampler.hits.tolist()
+    places = math.lcm(*range(1, 5), max(1, len(hits)))
+    points = grid(sum(lengths), 12, 2, places)
+    rho, q = sampler(points)
+    law, total = Counter(), sum(lengths)
+    relabelled = share if hits else 1
+    for e, T in enumerate(lengths):
+        for f in range(1, T + 1):
+            near = [k for k in range(1, T + 1) if abs(k - f) <= tolerance]
+            drawn = sum(Fraction(1, total) / (T - t) for t in range(f))
+            for k in near:
+                s, goal = NEXT * e + k - 1, NEXT * e + f
+                law[s, s, s + 1, goal] += relabelled * drawn / len(near)
+    for e, t in hits:
+        s = NEXT * e + t
+        law[s, s, s + 1, desired[e]] += (1 - share) / len(hits)
+    assert count(q) == clean(law)
+    assert count(rho) == count(plain(points)[0])
+    last = torch.full((1, 1, 4), LAST, dtype=torch.float64)
+    for edge in (last, 0 * last):
+        read(sampler(edge)[1])
+    level = build((4, 4, 4), desired)
+    with pytest.raises(ValueError, match="near needs sampler=corrected"):
+        ReleasedSampler(level, near=True)
+
+
 @pytest.mark.parametrize("share", [Fraction(3, 4), Fraction(5, 6), 1])
 def test_law_with_goals_ahead_exactly(share):
     lengths, tolerance = (4, 2, 3), 1.5

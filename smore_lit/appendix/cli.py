@@ -319,12 +319,15 @@ def add_grid(words) -> None:
     add = parser.add_argument
     add("--table", nargs="+", choices=TABLES, help="of the paper")
     add("--figure", nargs="+", choices=["2"], help="of the paper")
-    add("--protocol", default="cpu", metavar="NAME", help="smoke, cpu or full")
+    add("--study", nargs="+", metavar="NAME", help="of our own: lag")
+    names = "smoke, screen, cpu or full"
+    add("--protocol", default="cpu", metavar="NAME", help=names)
     text = "constants: shared (default), released or paper"
     add("--preset", nargs="+", default=["shared"], metavar="NAME", help=text)
     text = "these tasks and algorithms only"
     add("--only", nargs="+", default=[], metavar="NAME", help=text)
     add("--seeds", type=whole(1), metavar="N", help="not the protocol's")
+    add("--seed", type=whole(1), metavar="N", help="the first of them")
     add("--updates", type=whole(1), metavar="N", help="likewise")
     add("--shard", default="1/1", metavar="I/N", help="every N-th run")
     add("--engine", default="local", choices=["local", "ray"])

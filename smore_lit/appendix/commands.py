@@ -540,13 +540,16 @@ def expand_grid(options):
 
     tables = [f"table{n}" for n in options.table or ()]
     tables += [f"figure{n}" for n in options.figure or ()]
+    tables += options.study or ()
     if not tables:
         known = ", ".join(name.removeprefix("table") for name in TABLES[:-1])
-        raise ValueError(f"say --table and one of {known}, or --figure 2")
+        raise ValueError(
+            f"say --table and one of {known}, or --figure 2, or --study lag"
+        )
     first, _, last = options.shard.partition("/")
     if not (first.isdecimal() and last.isdecimal()):
         raise ValueError(f"--shard {options.shard!r:.20}: write it as 1/4")
-    names = ("seeds", "updates")
+    names = ("seeds", "seed", "updates")
     changes = {n: getattr(options, n) for n in names if getattr(options, n)}
     return expand(
         tables,

@@ -47,9 +47,13 @@ from smore_lit.learning.agent import (
 from smore_lit.learning.extraction import (
     act,
     advantage_weights,
+    check_weights,
     copy_actions,
     init_twins,
+    read_advantage,
     read_scores,
+    unread_weights,
+    weigh,
 )
 from smore_lit.learning.objectives import (
     check_flat,
@@ -125,15 +129,16 @@ class InSampleConfig(AgentConfig, ABC):
     """
 
     huber = math.inf  # error from which the loss of Q is a straight line
+    advantage = "score"  # Q - V
 
     weight_clip: float = 100.0  # largest weight of one action
 
     def __post_init__(self):
         super().__post_init__()
-        shared = {item.name for item in fields(AgentConfig)}
+        known = {item.name for item in fields(AgentConfig)} | {"offset"}
         for item in fields(self):
             value = getattr(self, item.name)
-            if item.name in shared or type(value) is not float:
+            if item.name in known or type(value) is not float:
                 continue
             high = 1.0 if item.name == "expectile" else math.inf
             if not 0.0 < value < high:
@@ -164,11 +169,12 @@ def reward_losses(
         configuration's.
     """
     target, value = read_scores(networks, targets, rho)
-    advantage = (target - value).detach()
-    copying, spread = copy_actions(networks, rho, config.weigh(advantage))
-    score = networks["score"](rho.observations, rho.actions, rho.goals)
     with torch.no_grad():
         following = networks["value"](rho.next_observations, rho.goals)
+    told = target, value, following, reward
+    advantage = read_advantage(config, *told)
+    copying, spread = copy_actions(networks, rho, config.weigh(advantage))
+    score = networks["score"](rho.observations, rho.actions, rho.goals)
     given = score, reward, following
     backup = backup_loss(*given, gamma=config.gamma, delta=config.huber)
     total = {
@@ -208,16 +214,25 @@ class IqlConfig(InSampleConfig):
 
     expectile: float = 0.8  # tau, lean of V toward the best action
     temperature: float = 1.5  # alpha in w = exp(alpha A): multiplies A
+    advantage: str = "score"  # Q - V; or value, r + gamma V(s') - V(s)
+    weights: str = "exponential"  # exp(alpha A); or linear, b + A cut at 0
+    offset: float = 1.0  # b of linear weights
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_weights(self)
+
+    def unread(self) -> dict[str, str]:
+        """Return what the weights do not read."""
+        return unread_weights(self)
 
     def value_loss(self, target: Tensor, value: Tensor) -> Tensor:
         """Compute the loss of V, an expectile of Q."""
         return expectile_loss(target - value, self.expectile)
 
     def weigh(self, advantage: Tensor) -> Tensor:
-        """Return the clipped exponential of the advantage."""
-        return advantage_weights(
-            advantage, self.temperature, self.weight_clip
-        )
+        """Return the weights that the configuration names."""
+        return weigh(self, advantage)
 
 
 # book/baselines/in_sample.md, section "IQL: a mean that leans"

@@ -13,6 +13,13 @@ __all__ = [
     "cells_of",
     "METHODS_OF_TABLE_1",
     "TABLES",
+    "SHARES",
+    "LAG_TASKS",
+    "ONE_NETWORK",
+    "LINEAR",
+    "lag_variants",
+    "lag_cells",
+    "STUDIES",
     "Protocol",
     "PAPER_UPDATES",
     "CPU_UPDATES",
@@ -96,6 +103,10 @@ def cells_of(name: str, preset: str) -> Iterator[tuple[Cell, str]]:
         name: such as "table1", or "figure2".
         preset: whose constants each method takes.
     """
+    if name in STUDIES:
+        for cell in STUDIES[name](preset):
+            yield cell, cell.label
+        return
     if name == "figure2":
         for sigma in NOISE:
             for method in METHODS_OF_TABLE_1:
@@ -121,6 +132,45 @@ TABLES = (
     *(f"table{n}" for n in (1, 2, *range(6, 17))),
     "figure2",
 )
+
+
+# book/benchmark/grid.md, section "Studies of our own"
+SHARES = (0.8, 0.5, 0.2, 0.0)  # of hindsight goals
+LAG_TASKS = ("FetchPick", "FetchPush", "SawyerDoor")
+ONE_NETWORK = {"advantage": "value"}
+LINEAR = {"advantage": "value", "weights": "linear"}
+
+
+def lag_variants() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield algorithms and settings, those that tell most first."""
+    for share in SHARES:
+        for name in ("smore", "iql", "gofar"):
+            yield name, {"hindsight": share}
+    for share in (SHARES[0], SHARES[-1]):
+        asked = {"hindsight": share}
+        for change in (ONE_NETWORK, LINEAR, LINEAR | {"offset": 0.0}):
+            yield "smore", asked | change
+        yield "smore", asked | {"action_free": True}
+        for change in (ONE_NETWORK, LINEAR | {"offset": 0.0}):
+            yield "iql", asked | change
+    for share in SHARES:
+        yield "smore", {"hindsight": share, "near": True}
+
+
+def lag_cells(preset: str) -> Iterator[Cell]:
+    """Yield the cells of the study, a task at a time."""
+    for task in LAG_TASKS:
+        for name, settings in lag_variants():
+            usual = make_config(find_agent(name), preset)
+            changes = {
+                key: value
+                for key, value in settings.items()
+                if value != getattr(usual, key)
+            }
+            yield Cell(task, name, preset, tuple(sorted(changes.items())))
+
+
+STUDIES = {"lag": lag_cells}
 
 
 # book/benchmark/grid.md, section "How long each is trained"
@@ -168,6 +218,7 @@ PROTOCOLS = {
     each.name: each
     for each in (
         Protocol("smoke", "tiny", 2, {"": 50}, looks=1, eval_episodes=5),
+        Protocol("screen", "cpu", 3, {"": 2_500}, looks=2, first_seed=100),
         Protocol("cpu", "cpu", 5, CPU_UPDATES),
         Protocol("full", "paper", 10, PAPER_UPDATES, looks=20),
     )
@@ -229,7 +280,7 @@ def expand(
     """Return the jobs of tables of the paper.
 
     Args:
-        tables: names from `TABLES`.
+        tables: names from `TABLES` or `STUDIES`.
         protocol: a name from `PROTOCOLS`.
         presets: whose constants; each method once with each.
         only: keep jobs whose task or algorithm is among these; no words keep
@@ -271,8 +322,8 @@ def check_names(tables, protocol, presets, only, shard) -> list[str]:
     """Return the tables, or raise ValueError in one line."""
     names = list(tables)
     for name in names:
-        if name not in TABLES:
-            known = ", ".join(TABLES)
+        if name not in (*TABLES, *STUDIES):
+            known = ", ".join((*TABLES, *STUDIES))
             raise ValueError(f"unknown table {name!r:.40}; known: {known}")
     if protocol not in PROTOCOLS:
         known = ", ".join(PROTOCOLS)

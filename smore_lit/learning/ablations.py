@@ -53,6 +53,7 @@ from smore_lit.learning.objectives import (
 )
 from smore_lit.learning.smore import (
     SMORE,
+    WEIGHING,
     SmoreConfig,
     init_networks,
     read_mixture,
@@ -305,6 +306,12 @@ class AblationConfig(SmoreConfig):
     extraction: str = "awr"  # or ascent: the policy climbs the score
     maximum: str = "expectile"  # or policy: M is S at the policy's action
     contrast: bool = True  # False drops -beta E_q[S] from the score's loss
+
+    def unread(self) -> dict[str, str]:
+        """Return what only copies of actions read."""
+        reason = "extraction ascent copies no actions: it has no {}"
+        names = WEIGHING if self.extraction == "ascent" else ()
+        return super().unread() | {n: reason.format(n) for n in names}
 
     def __post_init__(self):
         super().__post_init__()

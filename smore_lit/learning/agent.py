@@ -70,6 +70,7 @@ class AgentConfig:
     polyak: float = 0.02  # step of target networks toward networks
     sampler: str = "corrected"  # how goals are drawn; or released
     hindsight: float = 0.8  # share of goals from the episode's own future
+    near: bool = False  # q: all transitions that reach the goal, not its own
     ahead: float = 0.8  # least share of draws with a goal still ahead
     future: float = 1.0  # a goal k steps on is drawn like future ** k
     standardise: bool = True  # inputs on the scale of the data

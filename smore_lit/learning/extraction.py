@@ -13,6 +13,12 @@ __all__ = [
     "read_scores",
     "copy_actions",
     "effective_share",
+    "ADVANTAGES",
+    "WEIGHTS",
+    "read_advantage",
+    "weigh",
+    "check_weights",
+    "unread_weights",
 ]
 
 
@@ -133,3 +139,51 @@ def effective_share(weights: Tensor) -> Tensor:
     share = weights / largest  # squares of small weights would vanish
     square = share.square().sum(dim=1).clamp(min=1e-30)
     return share.sum(dim=1).square() / (square * weights.shape[1])
+
+
+# book/learning/extraction.md, section "Two advantages, two kinds of weights"
+ADVANTAGES = ("score", "value")
+WEIGHTS = ("exponential", "linear")
+
+
+def read_advantage(
+    config, target: Tensor, value: Tensor, following, reward=0.0
+) -> Tensor:
+    """Return the advantage (N, B), detached, as `config.advantage` says.
+
+    Args:
+        config: with `advantage`, "score" or "value", and gamma.
+        target: slow score S of recorded actions, (N, B).
+        value: M(s, g), (N, B).
+        following: M(s', g), detached, (N, B); read by "value" alone.
+        reward: r of the transition, (N, B); 0 where none is told.
+    """
+    if config.advantage == "score":
+        return (target - value).detach()
+    return reward + config.gamma * following - value.detach()
+
+
+def weigh(config, advantage: Tensor) -> Tensor:
+    """Return weights (N, B) of actions, as `config.weights` says."""
+    if config.weights == "linear":
+        return (config.offset + advantage).clamp(0.0, config.weight_clip)
+    alpha, clip = config.temperature, config.weight_clip
+    return advantage_weights(advantage, alpha, clip)
+
+
+def check_weights(config) -> None:
+    """Raise ValueError if advantage, weights or offset are none."""
+    for name, known in (("advantage", ADVANTAGES), ("weights", WEIGHTS)):
+        found = getattr(config, name)
+        if found not in known:
+            raise ValueError(
+                f"unknown {name} {found!r}; known: {', '.join(known)}"
+            )
+    if not -math.inf < config.offset < math.inf:
+        raise ValueError(f"offset must be finite, got {config.offset}")
+
+
+def unread_weights(config) -> dict[str, str]:
+    """Return which of temperature and offset the weights do not read."""
+    name = "temperature" if config.weights == "linear" else "offset"
+    return {name: f"weights {config.weights} have no {name}"}

@@ -6,6 +6,8 @@ Three small networks, three losses, one step on all of them.
 
 __all__ = [
     "OBJECTIVES",
+    "WEIGHING",
+    "WITH_ACTIONS",
     "SmoreConfig",
     "check_combination",
     "read_mixture",
@@ -62,13 +64,19 @@ from smore_lit.learning.divergence_losses import (
     in_sample_divergence_loss,
     mixture_divergence_loss,
 )
+
+
+# book/learning/smore.md, section "SMORe: learn the score, then follow it"
 from smore_lit.learning.extraction import (
     act,
-    advantage_weights,
+    check_weights,
     copy_actions,
     effective_share,
     init_twins,
+    read_advantage,
     read_scores,
+    unread_weights,
+    weigh,
     weighted_likelihood_loss,
 )
 from smore_lit.learning.networks import GaussianPolicy, Value
@@ -84,8 +92,11 @@ from smore_lit.learning.trajectories import Batch
 
 # book/learning/smore.md, section "Hyperparameters"
 OBJECTIVES = ("in-sample", "paper", "released", "released-stable")
+WEIGHING = ("temperature", "advantage", "weights", "offset")
+WITH_ACTIONS = ("expectile", *WEIGHING)
 
 
+# book/learning/smore.md, section "Hyperparameters"
 @dataclass(frozen=True)
 class SmoreConfig(AgentConfig):
     """Hold the hyperparameters of SMORe; its presets have the published ones.
@@ -100,6 +111,9 @@ class SmoreConfig(AgentConfig):
     expectile: float = 0.8  # tau, lean of M toward the best action
     temperature: float = 1.5  # alpha in w = exp(alpha A): multiplies A
     weight_clip: float = 100.0  # largest weight of one action
+    advantage: str = "score"  # S - M; or value, gamma M(s') - M(s)
+    weights: str = "exponential"  # exp(alpha A); or linear, b + A cut at 0
+    offset: float = 1.0  # b of linear weights
     divergence: str = "chi2"  # what S matches by; kl, hellinger or js
     action_free: bool = False  # S of states and goals alone
     ratio_cap: float = 20.0  # largest density ratio; chi2 with actions: none
@@ -108,6 +122,7 @@ class SmoreConfig(AgentConfig):
     def __post_init__(self):
         super().__post_init__()
         check_combination(self)
+        check_weights(self)
         if self.objective not in OBJECTIVES:
             known = ", ".join(OBJECTIVES)
             raise ValueError(
@@ -127,10 +142,11 @@ class SmoreConfig(AgentConfig):
                 )
 
     def unread(self) -> dict[str, str]:
-        """Return temperature and expectile, which need actions."""
+        """Return what scores without actions, or the weights, do not read."""
+        if not self.action_free:
+            return unread_weights(self)
         reason = "action_free has no {}: coefficient sets its sharpness"
-        names = ("temperature", "expectile") if self.action_free else ()
-        return {name: reason.format(name) for name in names}
+        return {name: reason.format(name) for name in WITH_ACTIONS}
 
 
 # book/learning/smore.md, section "Hyperparameters"
@@ -255,9 +271,7 @@ def policy_loss(
 
     Source: Eq. 11 of Sikchi et al. (2024), deviation 3.
     """
-    alpha, clip = config.temperature, config.weight_clip
-    weights = advantage_weights(advantage, alpha, clip)
-    copying, spread = copy_actions(networks, rho, weights)
+    copying, spread = copy_actions(networks, rho, weigh(config, advantage))
     return copying["loss_policy"], spread
 
 
@@ -277,7 +291,11 @@ def losses(
     if config.action_free:
         return action_free_losses(config, networks, targets, rho, q)
     target, value = read_scores(networks, targets, rho)
-    advantage = (target - value).detach()
+    following = None
+    if config.advantage == "value":
+        with torch.no_grad():
+            following = networks["value"](rho.next_observations, rho.goals)
+    advantage = read_advantage(config, target, value, following)
     loss_score, watched = score_loss(config, networks, rho, q)
     loss_policy, copied = policy_loss(config, networks, rho, advantage)
     total = {

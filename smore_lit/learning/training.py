@@ -367,6 +367,7 @@ def choose_sampler(
         task.threshold if task else 0.0,
         config.ahead,
         config.future,
+        config.near,
     )
 
 

@@ -20,6 +20,9 @@ __all__ = [
     "draw_future",
     "Rows",
     "Sampler",
+    "draw_arrivals",
+    "find_near",
+    "draw_place",
     "ReleasedSampler",
     "SAMPLERS",
     "draw_uniforms",
@@ -413,6 +416,8 @@ class Sampler:
             still leaves phi(s_t) by more than the tolerance; nothing changes
             where the data have as many by themselves, or none.
         discount: f is drawn in proportion to discount ** f, in (0, 1].
+        near: q takes any transition of the episode that ends within the
+            tolerance of phi(s_f), uniformly, and not always f - 1.
 
     Raises:
         ValueError: a share outside [0, 1], `discount` outside (0, 1] or
@@ -430,11 +435,13 @@ class Sampler:
         tolerance: float = 0.0,
         ahead: float = 0.0,
         discount: float = 1.0,
+        near: bool = False,
     ):
         _check_goals(hindsight, tolerance, ahead, discount)
         self.data = trajectories
         self.hindsight = hindsight
         self.discount = discount
+        self.near = near
         self.tolerance = tolerance
         self.ends = trajectories.lengths.cumsum(0)
         self.hits = find_hits(trajectories, tolerance)
@@ -455,14 +462,44 @@ class Sampler:
         goal = torch.where(relabel[..., None], reached, desired)
         steps = torch.where(relabel, ahead + 1, 0)
         rho = take(self.data, episode, step, goal, steps, self.tolerance)
-        if len(self.hits):
-            hit = self.hits[(u_hit * len(self.hits)).long()]
-            desired = self.data.desired_goals[hit[..., 0]]
-            reached = torch.where(relabel[..., None], reached, desired)
-            episode = torch.where(relabel, episode, hit[..., 0])
-            last = torch.where(relabel, last, hit[..., 1])
-        given = reached, torch.ones_like(steps), self.tolerance
+        place = episode, last, reached
+        episode, last, goal = draw_arrivals(self, u_hit, relabel, *place)
+        given = goal, torch.ones_like(steps), self.tolerance
         return rho, take(self.data, episode, last, *given)
+
+
+# book/learning/trajectories.md, section "The corrected sampler"
+def draw_arrivals(
+    sampler: Sampler,
+    u: Tensor,
+    relabel: Tensor,
+    episode: Tensor,
+    last: Tensor,
+    reached: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Choose transitions that reach a goal, and their goals.
+
+    Args:
+        sampler: the data, and what counts as reached.
+        u: uniforms in [0, 1), (N, B).
+        relabel: whether the goal is one of hindsight, (N, B).
+        episode, last, reached: e, f - 1 and phi(s_f) of the draw, (N, B),
+            (N, B) and (N, B, G).
+
+    Returns:
+        Episodes, steps and goals of the same shapes.
+    """
+    data, hits = sampler.data, sampler.hits
+    if sampler.near:
+        near = find_near(data, episode, reached, sampler.tolerance)
+        last = draw_place(u, near)
+    if len(hits):
+        hit = hits[(u * len(hits)).long()]
+        desired = data.desired_goals[hit[..., 0]]
+        reached = torch.where(relabel[..., None], reached, desired)
+        episode = torch.where(relabel, episode, hit[..., 0])
+        last = torch.where(relabel, last, hit[..., 1])
+    return episode, last, reached
 
 
 # book/learning/trajectories.md, section "The corrected sampler"
@@ -475,6 +512,33 @@ def _check_goals(hindsight, tolerance, ahead, discount) -> None:
         raise ValueError(problem)
     if not 0.0 < discount <= 1.0:
         raise ValueError(f"discount must lie in (0, 1], got {discount}")
+
+
+# book/learning/trajectories.md, section "Every transition that reaches the goal"
+def find_near(
+    trajectories: Trajectories,
+    episode: Tensor,
+    goals: Tensor,
+    tolerance: float,
+) -> Tensor:
+    """Tell which transitions of an episode end at a goal, (N, B, T).
+
+    Args:
+        trajectories: the data.
+        episode: numbers of episodes, (N, B).
+        goals: one for each, (N, B, G).
+        tolerance: largest distance that counts, in units of the goal space.
+    """
+    after = trajectories.achieved_goals[episode, 1:]
+    near = (after - goals.unsqueeze(-2)).norm(dim=-1) <= tolerance
+    steps = torch.arange(near.shape[-1], device=near.device)
+    return near & (steps < trajectories.lengths[episode].unsqueeze(-1))
+
+
+def draw_place(u: Tensor, allowed: Tensor) -> Tensor:
+    """Map uniforms (N, B) to places where `allowed` (N, B, T) is true."""
+    rank = (u * allowed.sum(dim=-1)).long()
+    return (allowed.cumsum(dim=-1) <= rank.unsqueeze(-1)).sum(dim=-1)
 
 
 # book/learning/trajectories.md, section "The released sampler"
@@ -494,6 +558,8 @@ class ReleasedSampler(Sampler):
 
     def __init__(self, trajectories: Trajectories, *goals, **named):
         super().__init__(trajectories, *goals, **named)
+        if self.near:
+            raise ValueError("near needs sampler=corrected")
         episodes, self.horizon = _check_level(trajectories)
         self.drawn = self.horizon * episodes // (self.horizon + 1)
         desired = trajectories.desired_goals
