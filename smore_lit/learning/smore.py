@@ -123,11 +123,6 @@ class SmoreConfig(AgentConfig):
         super().__post_init__()
         check_combination(self)
         check_weights(self)
-        if self.objective not in OBJECTIVES:
-            known = ", ".join(OBJECTIVES)
-            raise ValueError(
-                f"unknown objective {self.objective!r}; known: {known}"
-            )
         if not 0.0 < self.beta <= 1.0:
             raise ValueError(f"beta must lie in (0, 1], got {self.beta}")
         if not 0.0 < self.expectile < 1.0:
@@ -153,6 +148,11 @@ class SmoreConfig(AgentConfig):
 def check_combination(config: SmoreConfig) -> None:
     """Raise ValueError if settings of `config` contradict each other."""
     find_trainable(config.divergence)
+    if config.objective not in OBJECTIVES:
+        known = ", ".join(OBJECTIVES)
+        raise ValueError(
+            f"unknown objective {config.objective!r}; known: {known}"
+        )
     if not 1.0 < config.ratio_cap < float("inf"):
         raise ValueError(
             f"ratio_cap must be above 1 and finite, got {config.ratio_cap}"
