@@ -5,6 +5,8 @@ BOOK_PAGES := _build/html
 NOTEBOOK_TIMEOUT := 300
 EXECUTED := _build/executed
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# torch starts in two seconds from byte code and in six without
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test chapter weekly-test sync check book lint types clean
