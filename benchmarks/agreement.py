@@ -2,38 +2,31 @@
 
     python benchmarks/agreement.py
 
-For the scores trained by benchmarks/manipulation.py: the advantages of 4,000
-transitions with goals drawn as in training, by every seed's score; their
-spread, the correlation of two seeds, and that of the two critics of one seed.
-Writes results/agreement.csv.
+For SMORe on every short task, trained in runs/ if it is not there: the
+advantages of 4,000 transitions with goals drawn as in training, by every
+seed's score; their spread, the correlation of two seeds, and that of the two
+critics of one seed. Writes results/agreement.csv.
 """
 
 import itertools
 
 import numpy as np
 import torch
-from gathering import ROOT, write_results
-from manipulation import UPDATES, folder_of
+from gathering import load, train_cell, write_results
 
-from smore_lit.data.datasets import load_dataset
-from smore_lit.worlds.tasks import load_task
-from smore_lit.learning.policies import load_policy
+from smore_lit.benchmark.cells import SHORT_TASKS
 from smore_lit.learning.training import choose_sampler
-from smore_lit.learning.trajectories import (
-    Batch,
-    as_trajectories,
-    draw_uniforms,
-)
+from smore_lit.learning.trajectories import Batch, draw_uniforms
+from smore_lit.worlds.tasks import load_task
 
 
 @torch.no_grad()
 def measure(name: str) -> dict:
     """Return one row: spread and correlations of the advantages."""
-    task = load_task(name)
-    data = as_trajectories(**load_dataset(task, "cpu", root=ROOT / "data"))
-    policy = load_policy(folder_of(name, "smore"))
+    run = train_cell(name)
+    policy = run.policy
     dice = [torch.Generator().manual_seed(1_000)]
-    sampler = choose_sampler(data, policy.config, task)
+    sampler = choose_sampler(load(name), policy.config, load_task(name))
     rho, _ = sampler(draw_uniforms(dice, 4_000, sampler.columns))
     count, nets = len(policy.seeds), policy.networks
     rho = Batch(*(part.expand(count, *part.shape[1:]) for part in rho))
@@ -45,7 +38,7 @@ def measure(name: str) -> dict:
     pairs = itertools.combinations(low, 2)
     return {
         "task": name,
-        "updates": UPDATES[name],
+        "updates": run.updates,
         "spread": low.std(axis=1).mean(),
         "seeds": np.mean([np.corrcoef(*pair)[0, 1] for pair in pairs]),
         "critics": np.mean([np.corrcoef(pair)[0, 1] for pair in advantage]),
@@ -54,4 +47,4 @@ def measure(name: str) -> dict:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    write_results("agreement", [measure(name) for name in UPDATES])
+    write_results("agreement", [measure(name) for name in SHORT_TASKS])

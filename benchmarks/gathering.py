@@ -1,10 +1,28 @@
-"""What the benchmark scripts share: where things are, and writing results."""
+"""What the benchmark scripts share: data, trained cells, writing results."""
 
 from pathlib import Path
 
+from smore_lit.benchmark.cells import as_cell
+from smore_lit.benchmark.grid import PROTOCOLS, Job
+from smore_lit.data.datasets import load_dataset
+from smore_lit.learning.training import Run, train
+from smore_lit.learning.trajectories import Trajectories, as_trajectories
 from smore_lit.running.files import results_folder, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def load(task: str) -> Trajectories:
+    """Return the data of a task that the protocol `cpu` trains on."""
+    return as_trajectories(**load_dataset(task, "cpu", root=ROOT / "data"))
+
+
+def train_cell(task: str, algorithm: str = "smore", **settings) -> Run:
+    """Train a cell under the protocol `cpu` in runs/, or read it there."""
+    cell = as_cell(task, algorithm, settings, "shared")
+    job = Job(cell, PROTOCOLS["cpu"].plan(task), "cpu", "grid cpu")
+    given = job.arguments()
+    return train(load(task), runs=ROOT / "runs", workers=0, **given)
 
 
 def write_results(name: str, rows: list[dict]) -> None:

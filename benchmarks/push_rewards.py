@@ -2,31 +2,24 @@
 
     python benchmarks/push_rewards.py
 
-For the networks that manipulation.py and manipulation_trials.py left in
-runs/, of SMORe, of SMORe started at 0 and of IQL, draws goals as in training
-and writes, by distance from phi(s') to the goal, mean and spread of
-S - gamma M(s', g) over all seeds to results/push_rewards.csv.
+For SMORe, SMORe started at 0 and IQL, trained in runs/ if they are not
+there, draws goals as in training and writes, by distance from phi(s') to the
+goal, mean and spread of S - gamma M(s', g) over all seeds to
+results/push_rewards.csv.
 """
 
 import torch
-from gathering import ROOT, write_results
-from manipulation import folder_of
+from gathering import load, train_cell, write_results
 
-from smore_lit.data.datasets import load_dataset
+from smore_lit.learning.trajectories import Sampler, draw_uniforms
 from smore_lit.worlds.tasks import load_task
-from smore_lit.learning.policies import load_policy
-from smore_lit.learning.trajectories import (
-    Sampler,
-    as_trajectories,
-    draw_uniforms,
-)
 
 EDGES = (0.0, 0.002, 0.01, 0.05, 0.1, 0.2, 1.0)  # metres
 
 
-def measure(task, data, name: str, folder) -> list[dict]:
+def measure(task, data, name: str, run) -> list[dict]:
     """Return one row for each kind of goal and band of distances."""
-    policy = load_policy(folder)
+    policy = run.policy
     networks, config = policy.networks, policy.config
     sampler = Sampler(data, config.hindsight, task.threshold, config.ahead)
     dice = [torch.Generator().manual_seed(100 + s) for s in policy.seeds]
@@ -65,13 +58,12 @@ def measure(task, data, name: str, folder) -> list[dict]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     task = load_task("FetchPush")
-    data = as_trajectories(**load_dataset(task, "cpu", root=ROOT / "data"))
-    folders = {
-        "smore": folder_of(task.name, "smore"),
-        "from-zero": ROOT / "runs" / "push-from-zero",
-        "iql": folder_of(task.name, "iql"),
-    }
-    rows = []
-    for name, folder in folders.items():
-        rows += measure(task, data, name, folder)
+    data, rows = load(task.name), []
+    for name, algorithm, settings in (
+        ("smore", "smore", {}),
+        ("from-zero", "smore", {"temperature": 3.0, "centred": False}),
+        ("iql", "iql", {}),
+    ):
+        run = train_cell(task.name, algorithm, **settings)
+        rows += measure(task, data, name, run)
     write_results("push_rewards", rows)

@@ -1,19 +1,18 @@
 """Ship seed 0 of the default FetchReach run with the package, and film it.
 
-    python benchmarks/fetchreach_objectives.py default
     python benchmarks/ship_policy.py
 
-Writes smore_lit/assets/FetchReach/policy.pt and book/_static/fetchreach.gif.
+The run is trained in runs/ if it is not there. Writes
+smore_lit/assets/FetchReach/policy.pt and book/_static/fetchreach.gif.
 """
 
 import dataclasses
-from pathlib import Path
+
+from gathering import ROOT, train_cell
 
 from smore_lit.worlds.pictures import record, save_gif
 from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.policies import load_policy, save_policy
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def first_seed(policy):
@@ -27,7 +26,7 @@ def first_seed(policy):
 
 if __name__ == "__main__":
     task = load_task("FetchReach")
-    policy = first_seed(load_policy(ROOT / "runs" / "objective-default"))
+    policy = first_seed(train_cell(task.name).policy)
     asset = ROOT / "smore_lit" / "assets" / "FetchReach" / "policy.pt"
     save_policy(asset, policy, ["policy", "scaler"])
     act = load_policy(asset).one()

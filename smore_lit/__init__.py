@@ -4,6 +4,8 @@ The modules below this one are exported from the chapters under `book/`.
 Names in `PUBLIC` are imported from their modules when they are first used.
 """
 
+import contextlib
+import ctypes
 import os
 from importlib import import_module
 
@@ -15,6 +17,16 @@ __version__ = "0.2.0"
 # this once, when PyTorch is loaded.
 if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# An update frees some hundred megabytes and asks for them again. By default
+# glibc hands them back to the system in between, which clears each page anew.
+# So it keeps up to a gigabyte, in pieces of up to 32 megabytes.
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of malloc.h
+if not {"MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"} & set(os.environ):
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt  # glibc has it
+        mallopt(TRIM_THRESHOLD, 2**30)
+        mallopt(MMAP_THRESHOLD, 2**25)
 
 PUBLIC = {
     "Task": "smore_lit.worlds.tasks",

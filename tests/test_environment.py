@@ -1,6 +1,7 @@
 """The metadata files agree with one another."""
 
 import ast
+import ctypes
 import os
 import re
 import subprocess
@@ -148,6 +149,45 @@ def test_supported_mujoco_is_that_of_the_requirements():
 @pytest.mark.parametrize("name", ["mujoco", "jupyter-book"])
 def test_installed_version_is_the_pinned_one(name):
     assert f"=={version(name)}" == pins()[name]
+
+
+FAULTS = """
+import resource
+import numpy as np
+import smore_lit
+
+def turn():
+    parts = [np.ones(400_000) for _ in range(10)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+before = [turn() for _ in range(3)][-1]
+print(([turn() for _ in range(10)][-1] - before) // 10)
+"""
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        (None, None),
+        ("MALLOC_TRIM_THRESHOLD_", "131072"),
+        ("GLIBC_TUNABLES", "glibc.malloc.trim_threshold=131072"),
+    ],
+)
+def test_freed_memory_is_kept_unless_asked_otherwise(name, value):
+    """Pages that the system must clear, for 32 MB asked for again."""
+    if not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"):
+        pytest.skip("needs glibc")
+    environment = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("MALLOC_", "GLIBC_"))
+    }
+    if name:
+        environment[name] = value
+    words = [sys.executable, "-c", FAULTS]
+    done = subprocess.run(words, capture_output=True, env=environment)
+    pages = int(done.stdout)
+    assert (pages > 5_000) if name else (pages < 100)
 
 
 @pytest.mark.parametrize(

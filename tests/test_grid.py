@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import smore_lit
-from smore_lit.benchmark import engines, grid
+from smore_lit.benchmark import cells, engines, grid
 from smore_lit.learning.training import train
 from smore_lit.running.files import package_folder, read_table
 from smore_lit.running.results import read_results
@@ -65,7 +65,7 @@ def content(folder):
     }
 
 
-@pytest.mark.parametrize("name", grid.TABLES)
+@pytest.mark.parametrize("name", cells.TABLES)
 @pytest.mark.parametrize("protocol", grid.PROTOCOLS)
 def test_every_table_expands_and_costs_something(name, protocol):
     found = grid.expand([name], protocol)

@@ -536,15 +536,18 @@ def train_grid(options) -> Answer:
 # book/appendix/commands.md, section "The grid and its reports"
 def expand_grid(options):
     """Return the jobs of `grid`; raise ValueError if none is asked for."""
-    from smore_lit.benchmark.grid import TABLES, expand
+    from smore_lit.benchmark.cells import STUDIES, TABLES
+    from smore_lit.benchmark.grid import expand
 
     tables = [f"table{n}" for n in options.table or ()]
     tables += [f"figure{n}" for n in options.figure or ()]
     tables += options.study or ()
     if not tables:
         known = ", ".join(name.removeprefix("table") for name in TABLES[:-1])
+        own = ", ".join(STUDIES)
         raise ValueError(
-            f"say --table and one of {known}, or --figure 2, or --study lag"
+            f"say --table and one of {known}, --figure 2, or --study and one"
+            f" of {own}"
         )
     first, _, last = options.shard.partition("/")
     if not (first.isdecimal() and last.isdecimal()):
@@ -611,7 +614,7 @@ def write_report(found, folder: str) -> list[str]:
 
     from smore_lit.appendix.figures import COLOURS, use_style
     from smore_lit.benchmark import report
-    from smore_lit.benchmark.grid import cells_of
+    from smore_lit.benchmark.cells import cells_of
     from smore_lit.running.files import write_atomic
 
     place = as_path(folder)

@@ -6,20 +6,6 @@ that ask for the same run share it.
 """
 
 __all__ = [
-    "METHODS",
-    "NOISE",
-    "MIXTURE_RATIO",
-    "Cell",
-    "cells_of",
-    "METHODS_OF_TABLE_1",
-    "TABLES",
-    "SHARES",
-    "LAG_TASKS",
-    "ONE_NETWORK",
-    "LINEAR",
-    "lag_variants",
-    "lag_cells",
-    "STUDIES",
     "Protocol",
     "PAPER_UPDATES",
     "CPU_UPDATES",
@@ -37,140 +23,22 @@ __all__ = [
 
 # book/benchmark/grid.md, section "The grid: every table of the paper as a list of runs"
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from smore_lit.benchmark.cells import (
+    METHODS,
+    STUDIES,
+    TABLES,
+    Cell,
+    cells_of,
+)
 from smore_lit.learning.agent import find_agent, list_presets, make_config
 from smore_lit.learning.training import Plan
 from smore_lit.running.results import read_results
 from smore_lit.worlds.tasks import list_tasks, load_task
-
-
-# book/benchmark/grid.md, section "What a number of a table asks for"
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "SMORe": ("smore", {}),
-    "GoFAR": ("gofar", {}),
-    "WGCSL": ("wgcsl", {}),
-    "GCSL": ("gcsl", {}),
-    "CRL": ("crl", {}),
-    "AM": ("am", {}),
-    "IQL": ("iql", {}),
-    "GC-SQL": ("sql", {}),
-    "GC-EQL": ("eql", {}),
-    "GC-XQL": ("xql", {}),
-    "SMORe w/o HER": ("smore", {"hindsight": 0.0}),
-    "GoFAR (discriminator)": ("gofar", {}),
-    "GoFAR (sparse reward)": ("gofar", {"reward": "sparse"}),
-    "r-GoFAR (sparse reward)": ("gofar", {"reward": "sparse"}),
-    "GoFAR (expectile loss+AWR)": ("gofar", {"update": "in-sample"}),
-    "SMORe (w/o AWR)": ("smore-ablated", {"extraction": "ascent"}),
-    "SMORe (w/o AWR and Expectile loss)": (
-        "smore-ablated",
-        {"extraction": "ascent", "maximum": "policy"},
-    ),
-}
-NOISE = (0.5, 1.0, 1.5)  # spreads of the noise in Figure 2
-MIXTURE_RATIO = 0.5  # of the paper, and the default
-
-
-# book/benchmark/grid.md, section "What a number of a table asks for"
-@dataclass(frozen=True)
-class Cell:
-    """Say what is to be trained, on which data."""
-
-    task: str  # with its noise, such as FetchReach-noise0.5
-    algorithm: str
-    preset: str = "shared"
-    settings: tuple[tuple[str, Any], ...] = ()  # what differs from it
-    expert_percent: float = 10.0
-
-    @property
-    def label(self) -> str:
-        """Return preset, algorithm and what differs, in one line."""
-        changes = [f"{name}={value}" for name, value in self.settings]
-        if self.expert_percent != 10.0:
-            changes.append(f"expert={self.expert_percent:g}%")
-        return " ".join([self.preset, self.algorithm, *changes])
-
-
-# book/benchmark/grid.md, section "What a number of a table asks for"
-def cells_of(name: str, preset: str) -> Iterator[tuple[Cell, str]]:
-    """Yield the cells of a table, each with the paper's name of the method.
-
-    Args:
-        name: such as "table1", or "figure2".
-        preset: whose constants each method takes.
-    """
-    if name in STUDIES:
-        for cell in STUDIES[name](preset):
-            yield cell, cell.label
-        return
-    if name == "figure2":
-        for sigma in NOISE:
-            for method in METHODS_OF_TABLE_1:
-                task = f"FetchReach-noise{sigma}"
-                yield Cell(task, METHODS[method][0], preset), method
-        return
-    for row in read_results("paper_tables"):
-        if row["table"] != name:
-            continue
-        algorithm, settings = METHODS[row["algorithm"]]
-        if row["beta"] not in (None, MIXTURE_RATIO):
-            settings = settings | {"beta": row["beta"]}
-        percent = row["expert_percent"]
-        percent = 10.0 if percent is None else float(percent)
-        changes = tuple(sorted(settings.items()))
-        cell = Cell(row["task"], algorithm, preset, changes, percent)
-        yield cell, row["algorithm"]
-
-
-# book/benchmark/grid.md, section "What a number of a table asks for"
-METHODS_OF_TABLE_1 = tuple(METHODS)[:7]
-TABLES = (
-    *(f"table{n}" for n in (1, 2, *range(6, 17))),
-    "figure2",
-)
-
-
-# book/benchmark/grid.md, section "Studies of our own"
-SHARES = (0.8, 0.5, 0.2, 0.0)  # of hindsight goals
-LAG_TASKS = ("FetchPick", "FetchPush", "SawyerDoor")
-ONE_NETWORK = {"advantage": "value"}
-LINEAR = {"advantage": "value", "weights": "linear"}
-
-
-def lag_variants() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield algorithms and settings, those that tell most first."""
-    for share in SHARES:
-        for name in ("smore", "iql", "gofar"):
-            yield name, {"hindsight": share}
-    for share in (SHARES[0], SHARES[-1]):
-        asked = {"hindsight": share}
-        for change in (ONE_NETWORK, LINEAR, LINEAR | {"offset": 0.0}):
-            yield "smore", asked | change
-        yield "smore", asked | {"action_free": True}
-        for change in (ONE_NETWORK, LINEAR | {"offset": 0.0}):
-            yield "iql", asked | change
-    for share in SHARES:
-        yield "smore", {"hindsight": share, "near": True}
-
-
-def lag_cells(preset: str) -> Iterator[Cell]:
-    """Yield the cells of the study, a task at a time."""
-    for task in LAG_TASKS:
-        for name, settings in lag_variants():
-            usual = make_config(find_agent(name), preset)
-            changes = {
-                key: value
-                for key, value in settings.items()
-                if value != getattr(usual, key)
-            }
-            yield Cell(task, name, preset, tuple(sorted(changes.items())))
-
-
-STUDIES = {"lag": lag_cells}
 
 
 # book/benchmark/grid.md, section "How long each is trained"

@@ -42,7 +42,8 @@ from typing import Any
 
 import numpy as np
 
-from smore_lit.benchmark.grid import Cell, cells_of, expand
+from smore_lit.benchmark.cells import Cell, cells_of
+from smore_lit.benchmark.grid import expand
 from smore_lit.benchmark.statistics import (
     compare_with_best,
     interquartile_mean,
