@@ -244,30 +244,28 @@ def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: Sequence
 ) -> ndarray:
     """Minimise the divergence over d > 0 with `flow @ d` kept."""
-    rent, size = 1e-2 / d, len(d)
-    system = np.zeros((size + len(flow), size + len(flow)))
-    system[:size, size:], system[size:, :size] = flow.T, flow
-    cost = _cost(divergence, d, parts)
+    rent, cost = 1e-2 / d, _cost(divergence, d, parts)
+    system = np.block([[np.eye(len(d)), flow.T], [flow, 0 * flow @ flow.T]])
     for mu in 1e-2 / 5.0 ** np.arange(16):
         for _ in range(60):
             value, first, second = cost
             gradient, weight = first - mu / d, second + rent / d
-            np.fill_diagonal(system[:size, :size], weight)
+            np.fill_diagonal(system[: len(d), : len(d)], weight)
             pull = np.concatenate([-gradient, np.zeros(len(flow))])
             step, price = np.split(_solve_or_tell(system, pull), [len(d)])
             turn = mu / d - rent - rent / d * step
             pace = min(1.0, 0.99 / max(-(turn / rent).min(), 1e-300))
             rent, drop = rent + pace * turn, weight @ step**2
-            stride = min(1.0, 0.99 / max(-(step / d).min(), 1e-300))
+            size = min(1.0, 0.99 / max(-(step / d).min(), 1e-300))
             value -= mu * np.log(d).sum()
             noise = 1e-15 * (1 + abs(value))
-            while stride > 1e-10:
-                trial = d + stride * step
+            while size > 1e-10:
+                trial = d + size * step
                 there = _cost(divergence, trial, parts)
                 other = there[0] - mu * np.log(trial).sum()
-                if other <= value - 0.1 * stride * drop + noise:
+                if other <= value - 0.1 * size * drop + noise:
                     break
-                stride /= 2
+                size /= 2
             else:
                 break
             d, cost = trial, there
