@@ -24,6 +24,7 @@ __all__ = [
     "FORMATS",
     "format_report",
     "aggregate",
+    "complete",
     "normalise",
     "draw_curves",
     "save_figure",
@@ -316,11 +317,7 @@ def aggregate(found: Report) -> list[dict[str, Any]]:
     """
     if found.metric not in ("return_098", "return_099", "success"):
         return []
-    tasks = list(dict.fromkeys(task for task, _ in found.scores))
-    methods = dict.fromkeys(method for _, method in found.scores)
-    whole = [
-        m for m in methods if all((task, m) in found.scores for task in tasks)
-    ]
+    tasks, whole = complete(found)
     rows = []
     for method in whole:
         parts = normalise(found, tasks, method)
@@ -338,6 +335,16 @@ def aggregate(found: Report) -> list[dict[str, Any]]:
             "over_first": float(np.mean(wins)),
         })
     return rows
+
+
+def complete(found: Report) -> tuple[list[str], list[str]]:
+    """Return the tasks, and the methods that have scores on all of them."""
+    tasks = list(dict.fromkeys(task for task, _ in found.scores))
+    methods = dict.fromkeys(method for _, method in found.scores)
+    whole = [
+        m for m in methods if all((task, m) in found.scores for task in tasks)
+    ]
+    return tasks, whole
 
 
 def normalise(found: Report, tasks: list[str], method: str) -> list:
@@ -405,10 +412,10 @@ def draw_profiles(found: Report, looks: dict):
     """
     import matplotlib.pyplot as plt
 
-    tasks = list(dict.fromkeys(task for task, _ in found.scores))
+    tasks, whole = complete(found)
     levels = np.linspace(0, 1, 201)
     fig, ax = plt.subplots(figsize=(6.4, 2.6))
-    for method in dict.fromkeys(row["method"] for row in aggregate(found)):
+    for method in whole:
         parts = np.concatenate(normalise(found, tasks, method))
         shares = performance_profile(parts, levels)
         ax.plot(levels, shares, label=method, **looks.get(method, {}))

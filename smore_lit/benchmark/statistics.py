@@ -114,11 +114,11 @@ def stratified_bootstrap(
     """
     if not scores or any(len(each) == 0 for each in scores):
         raise ValueError("every task needs at least one score")
-    rng = np.random.default_rng(seed)
-
-    def draw() -> ndarray:
-        return np.concatenate([rng.choice(each, len(each)) for each in scores])
-
-    drawn = [statistic(draw()) for _ in range(resamples)]
+    rng, joined = np.random.default_rng(seed), np.concatenate(scores)
+    sizes = np.array([len(each) for each in scores])
+    first = np.repeat(sizes.cumsum() - sizes, sizes)  # of each one's task
+    size = resamples, len(joined)
+    picked = joined[first + rng.integers(np.repeat(sizes, sizes), size=size)]
+    drawn = [statistic(sample) for sample in picked]
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(low), float(high)

@@ -11,6 +11,7 @@ __all__ = [
     "clamped_conjugate",
     "action_free_objective",
     "reachable_support",
+    "CURVATURES",
     "TIGHT",
     "flow_matrix",
     "Matching",
@@ -203,20 +204,27 @@ def reachable_support(mdp: GoalMDP, allowed: ndarray) -> ndarray:
 
 
 # book/theory/action_free.md, section "The primal, by a barrier"
+CURVATURES = {  # the second derivatives f''
+    "chi2": lambda w: np.full_like(w, 2.0),
+    "kl": lambda w: 1 / w,
+    "hellinger": lambda w: 0.5 / (w * np.sqrt(w)),
+    "js": lambda w: 1 / w - 1 / (1 + w),
+}
+
+
 def _cost(divergence: FDivergence, d: ndarray, parts: Sequence) -> tuple:
     """Return the divergence with its two derivatives per entry of d."""
     m, rho, beta = parts
-    on = m > 0
-    w = torch.as_tensor(
-        np.where(on, (beta * d + (1 - beta) * rho) / np.where(on, m, 1), 1)
-    ).requires_grad_()
-    slope = divergence.derivative(w)
-    (bend,) = torch.autograd.grad(slope.sum(), w)
-    steep = 0.0 if on.all() else divergence.domain[1]
-    value = np.where(on, m * _map(divergence.generator, w), beta * d * steep)
-    first = beta * np.where(on, slope.detach().numpy(), steep)
-    second = beta**2 * np.where(on, bend.numpy() / np.where(on, m, 1), 0)
-    return value.sum(), first, second
+    on, steep = m > 0, divergence.domain[1]
+    safe = np.where(on, m, 1)
+    w = np.where(on, (beta * d + (1 - beta) * rho) / safe, 1)
+    value = m * _map(divergence.generator, w)
+    slope = _map(divergence.derivative, w)
+    bend = CURVATURES[divergence.name](w) / safe
+    if not on.all():
+        value, bend = np.where(on, value, beta * d * steep), bend * on
+        slope = np.where(on, slope, steep)
+    return value.sum(), beta * slope, beta**2 * bend
 
 
 # book/theory/action_free.md, section "The primal, by a barrier"
@@ -236,13 +244,13 @@ def _barrier(
     divergence: FDivergence, d: ndarray, flow: ndarray, parts: Sequence
 ) -> ndarray:
     """Minimise the divergence over d > 0 with `flow @ d` kept."""
-    rent, none = 1e-2 / d, np.zeros((len(flow), len(flow)))
-    cost = _cost(divergence, d, parts)
+    rent, cost = 1e-2 / d, _cost(divergence, d, parts)
+    system = np.block([[np.eye(len(d)), flow.T], [flow, 0 * flow @ flow.T]])
     for mu in 1e-2 / 5.0 ** np.arange(16):
         for _ in range(60):
             value, first, second = cost
             gradient, weight = first - mu / d, second + rent / d
-            system = np.block([[np.diag(weight), flow.T], [flow, none]])
+            np.fill_diagonal(system[: len(d), : len(d)], weight)
             pull = np.concatenate([-gradient, np.zeros(len(flow))])
             step, price = np.split(_solve_or_tell(system, pull), [len(d)])
             turn = mu / d - rent - rent / d * step
@@ -397,9 +405,8 @@ def _terms(
         w = clamped_ratio(divergence, y, floor)
         inside = w > floor
         push = np.maximum(mass + STIFFNESS * (score @ holes - edge), 0)
-        x = torch.as_tensor(np.where(inside, w, 1.0)).requires_grad_()
-        (bend,) = torch.autograd.grad(divergence.derivative(x).sum(), x)
-        curve = np.where(inside, m / bend.numpy(), 0.0)
+        bend = CURVATURES[divergence.name](np.where(inside, w, 1.0))
+        curve = np.where(inside, m / bend, 0.0)
         value = start @ score + m @ excess
         value += (push @ push - mass @ mass) / (2 * STIFFNESS)
         slope = start + flow @ (m * w - data) + holes @ push
