@@ -53,7 +53,6 @@ from smore_lit.learning.objectives import (
 )
 from smore_lit.learning.smore import (
     SMORE,
-    WEIGHING,
     SmoreConfig,
     init_networks,
     read_mixture,
@@ -310,7 +309,8 @@ class AblationConfig(SmoreConfig):
     def unread(self) -> dict[str, str]:
         """Return what only copies of actions read."""
         reason = "extraction ascent copies no actions: it has no {}"
-        names = WEIGHING if self.extraction == "ascent" else ()
+        climbing = self.extraction == "ascent"
+        names = ("advantage", "weights", "offset") if climbing else ()
         return super().unread() | {n: reason.format(n) for n in names}
 
     def __post_init__(self):
