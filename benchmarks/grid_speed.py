@@ -2,9 +2,10 @@
 
     python benchmarks/grid_speed.py [--rounds N] [--updates N] [--only NAME]
 
-In alternation: one run of three seeds on two threads, compiled; and one
-single-threaded run of five seeds for each core, side by side, plain and
-compiled. Each process warms up, waits for the others, and times its updates.
+In alternation: one run of three seeds on two threads, compiled, with memory
+handed back to the system as glibc does by itself; and one single-threaded run
+of five seeds for each core, side by side, plain and compiled, with memory
+kept. Each process warms up, waits for the others, and times its updates.
 Writes seed-updates per second of the whole machine to
 smore_lit/results/grid_speed.csv.
 """
@@ -19,11 +20,13 @@ from smore_lit.running.files import write_rows
 
 OUT = Path(__file__).resolve().parents[1] / "smore_lit/results/grid_speed.csv"
 CORES = os.cpu_count() or 1
-WAYS = {  # processes, seeds, threads, compiled
-    "before": (1, 3, 2, True),
-    "engine": (CORES, 5, 1, False),
-    "engine compiled": (CORES, 5, 1, True),
+WAYS = {  # processes, seeds, threads, compiled, memory is kept
+    "before": (1, 3, 2, True, False),
+    "before, memory kept": (1, 3, 2, True, True),
+    "engine": (CORES, 5, 1, False, True),
+    "engine compiled": (CORES, 5, 1, True, True),
 }
+AS_IT_IS = {"GLIBC_TUNABLES": "glibc.malloc.arena_test=8"}  # glibc's own way
 
 
 def measure(name, seeds, threads, fused, updates, barrier, answers):
@@ -51,15 +54,17 @@ def measure(name, seeds, threads, fused, updates, barrier, answers):
 
 def race(name, way, updates):
     """Return the seed-updates per second of all processes of one way."""
-    processes, seeds, threads, fused = WAYS[way]
+    processes, seeds, threads, fused, kept = WAYS[way]
     spawn = multiprocessing.get_context("spawn")
     barrier, answers = spawn.Barrier(processes), spawn.Queue()
     words = name, seeds, threads, fused, updates, barrier, answers
     children = [
         spawn.Process(target=measure, args=words) for _ in range(processes)
     ]
+    os.environ.update({} if kept else AS_IT_IS)
     for child in children:
         child.start()
+    os.environ.pop("GLIBC_TUNABLES", None)
     rates = [answers.get() for _ in children]
     for child in children:
         child.join()

@@ -43,8 +43,10 @@ def call(*words):
 
 
 def snapshot(folder):
+    """Read every file, but for byte code that Python writes."""
     paths = (path for path in Path(folder).rglob("*") if path.is_file())
-    return {str(path): path.read_bytes() for path in paths}
+    kept = (path for path in paths if "__pycache__" not in path.parts)
+    return {str(path): path.read_bytes() for path in kept}
 
 
 def refuse(capfd, *words, code=2, changed=()):
