@@ -145,7 +145,7 @@ FROM_PAPER = {
     "temperature": 3.0,
     "centred": False,
 }
-OBJECTIVES = (
+OBJECTIVES: tuple[dict[str, Any], ...] = (
     {},
     {"coefficient": 1.0},
     {"objective": "paper", "coefficient": 1.0},
