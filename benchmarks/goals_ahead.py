@@ -11,20 +11,10 @@ share of pairs (t, f) whose goal phi(s_f) is not yet met at s_t.
 import numpy as np
 from gathering import ROOT, write_results
 
+from smore_lit.benchmark.cells import SHORT_TASKS
 from smore_lit.data.datasets import count_halves, load_dataset
 from smore_lit.worlds.tasks import load_task
 from smore_lit.learning.trajectories import as_trajectories, find_leaving
-
-TASKS = (
-    "FetchReach",
-    "Reacher",
-    "SawyerReach",
-    "SawyerDoor",
-    "FetchPush",
-    "FetchPick",
-    "FetchSlide",
-    "HandReach",
-)
 
 
 def count(task, arrays: dict, half: str) -> dict:
@@ -58,7 +48,7 @@ def count(task, arrays: dict, half: str) -> dict:
 
 if __name__ == "__main__":
     rows = []
-    for name in TASKS:
+    for name in SHORT_TASKS:
         try:
             arrays = load_dataset(name, "cpu", root=ROOT / "data")
         except ValueError as error:

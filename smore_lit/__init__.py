@@ -18,8 +18,8 @@ __version__ = "0.2.0"
 if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
-# An update frees some hundred megabytes and asks for them again. By default
-# glibc hands them back to the system in between, which clears each page anew.
+# An update frees its memory and asks for it again. By default glibc hands
+# much of it back to the system in between, which clears each page anew.
 # So it keeps up to a gigabyte, in pieces of up to 32 megabytes.
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of malloc.h
 if not {"MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"} & set(os.environ):

@@ -307,6 +307,18 @@ def test_grid_and_report_by_the_command_line(tmp_path, capfd):
         assert "34.43" in capfd.readouterr().out
 
 
+def test_distances_are_not_divided_by_what_they_have_not():
+    from smore_lit.benchmark import report
+
+    scores = {("FetchReach", name): np.ones(3) for name in ("SMORe", "IQL")}
+    given = "s", "shared", None
+    for metric, count in (("return_099", 2), ("final_distance", 0)):
+        found = report.Report("table11", *given, metric, (), (), scores)
+        assert len(report.aggregate(found)) == count
+        (axes,) = report.draw_profiles(found, {}).axes
+        assert len(axes.lines) == count
+
+
 def smore_lit_scores(store, study, algorithm):
     from smore_lit.running.results import select
 

@@ -315,8 +315,6 @@ def aggregate(found: Report) -> list[dict[str, Any]]:
     tasks), and over_first: the mean over tasks of the probability that a
     seed of it beats one of the first method.
     """
-    if found.metric not in ("return_098", "return_099", "success"):
-        return []
     tasks, whole = complete(found)
     rows = []
     for method in whole:
@@ -338,7 +336,12 @@ def aggregate(found: Report) -> list[dict[str, Any]]:
 
 
 def complete(found: Report) -> tuple[list[str], list[str]]:
-    """Return the tasks, and the methods that have scores on all of them."""
+    """Return the tasks, and the methods that have scores on all of them.
+
+    Distances have no highest value to divide by, so they have no method.
+    """
+    if found.metric == "final_distance":
+        return [], []
     tasks = list(dict.fromkeys(task for task, _ in found.scores))
     methods = dict.fromkeys(method for _, method in found.scores)
     whole = [
@@ -420,5 +423,6 @@ def draw_profiles(found: Report, looks: dict):
         shares = performance_profile(parts, levels)
         ax.plot(levels, shares, label=method, **looks.get(method, {}))
     ax.set(xlabel="share of the highest return", ylabel="share of runs")
-    ax.legend(fontsize=8)
+    if whole:
+        ax.legend(fontsize=8)
     return fig
