@@ -34,6 +34,8 @@ __all__ = [
     "LAG_TASKS",
     "ONE_NETWORK",
     "LINEAR",
+    "HARD",
+    "SOFTER",
     "lag",
     "STUDIES",
     "as_cell",
@@ -261,6 +263,8 @@ SHARES = (0.8, 0.5, 0.2, 0.0)  # of hindsight goals
 LAG_TASKS = ("FetchPick", "FetchPush", "SawyerDoor")
 ONE_NETWORK = {"advantage": "value"}
 LINEAR = {"advantage": "value", "weights": "linear"}
+HARD = LINEAR | {"offset": 0.0}
+SOFTER = {"advantage": "value", "temperature": 0.5}
 
 
 def lag() -> Iterator[Asked]:
@@ -271,10 +275,10 @@ def lag() -> Iterator[Asked]:
                 yield task, name, {"hindsight": share}
         for share in (SHARES[0], SHARES[-1]):
             asked = {"hindsight": share}
-            for change in (ONE_NETWORK, LINEAR, LINEAR | {"offset": 0.0}):
+            for change in (LINEAR, SOFTER, ONE_NETWORK, HARD):
                 yield task, "smore", asked | change
             yield task, "smore", asked | FREE
-            for change in (ONE_NETWORK, LINEAR | {"offset": 0.0}):
+            for change in (ONE_NETWORK, HARD):
                 yield task, "iql", asked | change
         for share in SHARES:
             yield task, "smore", {"hindsight": share, "near": True}
