@@ -34,11 +34,11 @@ def measure(name, seeds, threads, fused, updates, barrier, answers):
     from smore_lit import as_trajectories, tiny_dataset
     from smore_lit.learning.agent import find_agent
     from smore_lit.learning.training import Plan, start_run
-    from smore_lit.running.loop import limit_threads
+    from smore_lit.running.loop import fix_products
 
     agent = find_agent(name)
     plan = Plan(updates, seeds=seeds, threads=threads, compile=fused)
-    with limit_threads(threads):
+    with fix_products(plan):
         data = as_trajectories(**tiny_dataset("FetchReach"))
         run = start_run(data, agent, agent.config(), plan)
         for _ in range(10):

@@ -112,6 +112,28 @@ def test_losses_are_pure_and_one_number_per_seed(case):
         assert torch.equal(value, before[name]), name
 
 
+def test_a_method_says_whether_it_reads_q(case):
+    """What q holds moves the losses of all that do not refuse `near`."""
+    agent, config, state = start(case, (0, 1))
+    rho, q = draw(config, (0, 1))
+    given = config, state.networks, state.targets
+    losses, _ = agent.losses(*given, rho, q, START)
+    other = q._replace(goals=q.goals + 1, actions=q.actions / 2)
+    moved, _ = agent.losses(*given, rho, other, START)
+    same = all(torch.equal(losses[name], moved[name]) for name in losses)
+    assert same is ("near" in config.unread())
+
+
+@pytest.mark.parametrize("name", sorted(list_agents()))
+def test_near_is_refused_where_q_is_not_read(name):
+    agent = find_agent(name)
+    if name in ("smore", "smore-ablated", "smore-discriminator", "goal-bc"):
+        assert make_config(agent, near=True).near
+        return
+    with pytest.raises(ValueError, match="does not read q has no near"):
+        make_config(agent, near=True)
+
+
 def test_a_loss_moves_its_own_network_and_seed(case):
     agent, config, state = start(case, (0, 1, 2))
     named = dict(state.networks.named_parameters())

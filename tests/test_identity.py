@@ -171,6 +171,7 @@ def test_one_run_however_it_is_asked_for(data, tmp_path, monkeypatch):
         dict(seeds=3),
         dict(updates=21),
         dict(threads=2),
+        dict(precision="high"),
         dict(settings=SMALL | {"gamma": 0.9}),
         dict(algorithm="gcsl"),
     ],

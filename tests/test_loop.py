@@ -39,6 +39,12 @@ def fit(folder=None, schedule=SCHEDULE, looks=(), learner=None):
     return learner, taken
 
 
+@pytest.mark.parametrize("value", ["High", "bf16", "", 1, None, ["high"]])
+def test_an_unknown_precision_is_refused(value):
+    with pytest.raises(ValueError, match="one of highest, high, medium, got"):
+        Schedule(precision=value)
+
+
 def test_a_line_is_found():
     learner, taken = fit(schedule=Schedule(400, seeds=3))
     assert taken == 400

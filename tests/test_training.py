@@ -20,8 +20,15 @@ from smore_lit.running import files
 from smore_lit.learning.agent import find_agent, make_config
 from smore_lit.running.checkpoints import read_checkpoint
 from smore_lit.running.files import Table, read_table
-from smore_lit.learning.training import Plan, count_flops, start_run, train
+from smore_lit.learning.training import (
+    Plan,
+    Run,
+    count_flops,
+    start_run,
+    train,
+)
 from smore_lit.learning.trajectories import as_trajectories
+from smore_lit.running.loop import PRECISIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = dict(hidden=(16, 16), batch_size=16)
@@ -91,6 +98,31 @@ def data():
 def run_short(data, out=None, task=None, **changes):
     options = {**SHORT, "settings": SMALL, "workers": 0, **changes}
     return train(data, "smore", task or Reach(), out, "cpu", **options)
+
+
+@pytest.mark.parametrize("precision", [None, *PRECISIONS])
+def test_products_are_as_precise_as_the_plan_says(
+    data, monkeypatch, precision
+):
+    """Whatever the process had set; and that is set again afterwards."""
+    seen, step = [], Run.step
+
+    def look(run):
+        seen.append(torch.get_float32_matmul_precision())
+        return step(run)
+
+    monkeypatch.setattr(Run, "step", look)
+    given = {} if precision is None else {"precision": precision}
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        run = run_short(data, updates=2, seeds=1, **given)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert set(seen) == {precision or "highest"}
+    asked = run.description["plan"].get("precision", "highest")
+    assert asked == (precision or "highest")
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -405,6 +437,7 @@ def test_no_task_trains_without_evaluation(data, tmp_path):
     [
         (dict(updates=61), "plan.updates is 60 there and 61 here"),
         (dict(threads=2), "plan.threads is 1 there and 2 here"),
+        (dict(precision="high"), "plan.precision is None there and 'high'"),
         (dict(seed=1), r"seeds is \[0, 1\] there and \[1, 2\] here"),
         (
             dict(settings={**SMALL, "gamma": 0.98}),

@@ -238,7 +238,7 @@ class GofarConfig(AgentConfig):
         dual = ("divergence", "clipped", "residual")
         names = dual if self.update == "in-sample" else ()
         reason = "update in-sample has no {}: leave it as it is"
-        return {name: reason.format(name) for name in names}
+        return super().unread() | {n: reason.format(n) for n in names}
 
     def draws(self, sizes: Sizes) -> int:
         """Return 1, where between data and goal the penalty is taken."""

@@ -224,7 +224,7 @@ class IqlConfig(InSampleConfig):
 
     def unread(self) -> dict[str, str]:
         """Return what the weights do not read."""
-        return unread_weights(self)
+        return super().unread() | unread_weights(self)
 
     def value_loss(self, target: Tensor, value: Tensor) -> Tensor:
         """Compute the loss of V, an expectile of Q."""

@@ -57,6 +57,10 @@ class CloneConfig(AgentConfig):
     clone: str = "rho"  # which batch is copied: rho, the data, or q
     loss: str = "likelihood"  # or square, the published form
 
+    def unread(self) -> dict[str, str]:
+        """Return what the copy of rho does not read."""
+        return {} if self.clone == "q" else super().unread()
+
     def __post_init__(self):
         super().__post_init__()
         for name, known in (("clone", CLONED), ("loss", POLICY_LOSSES)):

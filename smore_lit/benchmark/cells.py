@@ -259,26 +259,29 @@ def ladder() -> Iterator[Asked]:
 
 
 # book/benchmark/cells.md, section "Studies of our own"
-SHARES = (0.8, 0.5, 0.2, 0.0)  # of hindsight goals
+SHARES = (0.8, 0.0, 0.5, 0.2)  # of hindsight goals, the ends first
 LAG_TASKS = ("FetchPick", "FetchPush", "SawyerDoor")
 ONE_NETWORK = {"advantage": "value"}
-LINEAR = {"advantage": "value", "weights": "linear"}
+LINEAR = ONE_NETWORK | {"weights": "linear"}
 HARD = LINEAR | {"offset": 0.0}
-SOFTER = {"advantage": "value", "temperature": 0.5}
+SOFTER = ONE_NETWORK | {"temperature": 0.5}
 
 
 def lag() -> Iterator[Asked]:
     """Yield the study of the lag, what tells most of a task first."""
+    ends = [{"hindsight": share} for share in SHARES[:2]]
     for task in LAG_TASKS:
-        for share in SHARES:
+        for asked in ends:
+            for name in ("smore", "iql", "gofar"):
+                yield task, name, asked
+            for change in (FREE, LINEAR, SOFTER):
+                yield task, "smore", asked | change
+        for share in SHARES[2:]:
             for name in ("smore", "iql", "gofar"):
                 yield task, name, {"hindsight": share}
-        for share in (SHARES[0], SHARES[-1]):
-            asked = {"hindsight": share}
-            for change in (LINEAR, SOFTER, ONE_NETWORK, HARD):
-                yield task, "smore", asked | change
-            yield task, "smore", asked | FREE
+        for asked in ends:
             for change in (ONE_NETWORK, HARD):
+                yield task, "smore", asked | change
                 yield task, "iql", asked | change
         for share in SHARES:
             yield task, "smore", {"hindsight": share, "near": True}

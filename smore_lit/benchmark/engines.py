@@ -99,7 +99,7 @@ def find_done(jobs: Iterable[Job], store: Path) -> set[Job]:
     def as_planned(job: Job) -> dict:
         plan = job.plan
         known = {"updates": plan.updates, "seeds": list(plan.all_seeds)}
-        return known | {"threads": plan.threads, "compile": plan.compile}
+        return known | plan.arithmetic
 
     if not (store / "studies.csv").exists():
         return set()

@@ -207,6 +207,10 @@ class DiscriminatorConfig(AgentConfig):
     coefficient: float = 0.5  # c: a sure goal transition is paid 1 / (2 c)
     centred: bool = True  # S and M set out from the mean of their reward
 
+    def unread(self) -> dict[str, str]:
+        """Return nothing: the discriminator reads q, and so `near`."""
+        return {}
+
     def __post_init__(self):
         super().__post_init__()
         if self.reward not in REWARDS:

@@ -102,7 +102,7 @@ class AgentConfig:
 
     def unread(self) -> dict[str, str]:
         """Return the settings that play no part here, and why, by name."""
-        return {}
+        return {"near": "a method that does not read q has no near"}
 
 
 # book/learning/agent.md, section "The hyperparameters all agents share"

@@ -113,9 +113,9 @@ from smore_lit.running.identity import digest_code, name_run
 from smore_lit.running.loop import (
     Schedule,
     check_finite,
+    fix_products,
     hold,
     is_finished,
-    limit_threads,
     metric_rows,
     run_loop,
 )
@@ -135,6 +135,15 @@ class Plan(Schedule):
     eval_episodes: int = 50  # per seed and evaluation
     eval_seed: int = 0  # which episodes
     compile: bool = False  # fuse the losses with a C++ compiler
+
+    @property
+    def arithmetic(self) -> dict[str, Any]:
+        """Return what decides the digits of an update, besides the seeds."""
+        known: dict[str, Any] = {"threads": self.threads}
+        known["compile"] = self.compile
+        if self.precision != "highest":
+            known["precision"] = self.precision
+        return known
 
 
 # book/learning/training.md, section "What makes a run"
@@ -173,7 +182,7 @@ class Spec:
     def asked(self) -> dict[str, Any]:
         """Return what tells this run from any other, as plain values."""
         agent, config, plan = self.agent, self.config, self.plan
-        known = {"threads": plan.threads, "compile": plan.compile}
+        known = plan.arithmetic
         if agent.cosine and config.cosine:
             known["updates"] = plan.updates
         name = self.task.name if self.task else None
@@ -459,7 +468,7 @@ def train(
     if isinstance(trajectories, str | bytes | os.PathLike):
         trajectories = smore_lit.read_dataset(trajectories, task)
     data, device = as_trajectories(trajectories), choose_device(device)
-    with limit_threads(planned.threads):
+    with fix_products(planned):
         run = start_run(data, agent, config, planned, task, device)
         if out is None and runs is not None:
             out = as_path(runs) / run.spec.folder

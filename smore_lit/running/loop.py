@@ -6,6 +6,7 @@ bits.
 """
 
 __all__ = [
+    "PRECISIONS",
     "Schedule",
     "is_finished",
     "has_begun",
@@ -16,7 +17,7 @@ __all__ = [
     "hold_signals",
     "Look",
     "run_loop",
-    "limit_threads",
+    "fix_products",
 ]
 
 
@@ -55,6 +56,9 @@ from smore_lit.running.identity import check_same, own_folder
 
 
 # book/running/loop.md, section "The schedule"
+PRECISIONS = ("highest", "high", "medium")
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Say how long to train, with which seeds, and when to write.
@@ -69,11 +73,17 @@ class Schedule:
     log_every: int = 100  # updates between rows of metrics.csv
     checkpoint_every: int = 500  # updates between checkpoints
     threads: int = 1  # of the CPU, that share each product
+    precision: str = "highest"  # of float32 products; or high, or medium
 
     def __post_init__(self):
         for entry in dataclasses.fields(self):
             value = getattr(self, entry.name)
-            if type(entry.default) is bool:
+            if entry.name == "precision":
+                if value not in PRECISIONS:
+                    known = ", ".join(PRECISIONS)
+                    reason = f"precision must be one of {known}"
+                    raise ValueError(f"{reason}, got {value!r:.80}")
+            elif type(entry.default) is bool:
                 value = as_plain(value)
                 if type(value) is not bool:
                     reason = f"{entry.name} must be a bool, got {value!r:.80}"
@@ -302,11 +312,14 @@ def run_loop(
 
 # book/running/loop.md, section "The loop"
 @contextlib.contextmanager
-def limit_threads(count: int) -> Iterator[None]:
-    """Let PyTorch use `count` threads of the CPU inside this context."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
+def fix_products(schedule: Schedule) -> Iterator[None]:
+    """Multiply with the schedule's threads and precision in this context."""
+    threads = torch.get_num_threads()
+    precision = torch.get_float32_matmul_precision()
+    torch.set_num_threads(schedule.threads)
+    torch.set_float32_matmul_precision(schedule.precision)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)
