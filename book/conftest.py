@@ -4,6 +4,8 @@ With `--keep-executed FOLDER`, every notebook that passes is written below
 FOLDER with its outputs and with the cells of its chapter: without the one
 that installs the package, and without the times of execution.
 The notebooks in `book/` stay as they are.
+A notebook that writes to standard error, a warning above all, fails: a page
+would show it.
 """
 
 from pathlib import Path
@@ -30,16 +32,30 @@ def leave_chapter_cells(notebook):
         cell.metadata.pop("execution", None)
 
 
+def find_stderr(notebook):
+    """Return the cell that wrote to standard error and the text, or None."""
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", ()):
+            if output.get("name") == "stderr":
+                return index, output["text"]
+    return None
+
+
 def pytest_configure(config):
     folder = config.getoption("--keep-executed", None)
     if folder is None or not config.getoption("--nbmake"):
         return
     from nbmake import pytest_items
+    from nbmake.nb_result import NotebookError
     from nbmake.nb_run import NotebookRun
 
     class KeepingRun(NotebookRun):
         def execute(self):
             result = super().execute()
+            if result.error is None and (found := find_stderr(result.nb)):
+                index, text = found
+                words = f"the page would show: {text.strip()}"
+                result.error = NotebookError(words, words, index)
             if result.error is None:
                 leave_chapter_cells(result.nb)
                 file = folder / self.filename.resolve().relative_to(BOOK)

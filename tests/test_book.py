@@ -81,8 +81,12 @@ def test_keeps_what_passes_and_shows_what_fails(tmp_path):
     book = tmp_path / "book"
     (book / "part").mkdir(parents=True)
     shutil.copy(CONFTEST, book)
-    bad = CHAPTER.replace("== 42", "== 43")
-    for name, text in {"good": CHAPTER, "bad": bad}.items():
+    texts = {"good": CHAPTER, "bad": CHAPTER.replace("== 42", "== 43")}
+    texts["loud"] = CHAPTER.replace(
+        "assert answer",
+        'import warnings; warnings.warn("look")\nassert answer',
+    )
+    for name, text in texts.items():
         chapter = read_chapter(f"book/part/{name}.md", text)
         notebook = weave(chapter, "https://github.com/nobody/nothing")
         (book / "part" / f"{name}.ipynb").write_text(notebook)
@@ -98,7 +102,9 @@ def test_keeps_what_passes_and_shows_what_fails(tmp_path):
     assert result.returncode == 1, result.stdout + result.stderr
     assert "assert answer == 43" in result.stdout
     assert "AssertionError" in result.stdout
-    assert "1 failed, 1 passed" in result.stdout
+    assert "the page would show:" in result.stdout
+    assert "UserWarning: look" in result.stdout
+    assert "2 failed, 1 passed" in result.stdout
     assert (book / "part" / "good.ipynb").read_text() == before
     (kept,) = (tmp_path / "kept").rglob("*.ipynb")
     assert kept == tmp_path / "kept" / "part" / "good.ipynb"
