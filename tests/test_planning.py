@@ -14,6 +14,12 @@ from smore_lit.planning.distances import (
     nearest_distance,
     smoothed_distance,
 )
+from smore_lit.planning.lipschitz import (
+    bound_error,
+    count_pairs,
+    extrapolate_slope,
+    pair_slopes,
+)
 from smore_lit.planning.stability import distance_curvature, shift_mean
 
 PAIR = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
@@ -110,3 +116,74 @@ def test_what_means_nothing_is_refused_in_one_line(call, changed, reason):
     with pytest.raises(ValueError, match=reason) as caught:
         call(**given)
     assert "\n" not in str(caught.value)
+
+
+def test_the_bound_by_hand():
+    """Two data, each 1 from the middle: d = 1/2, d_s = 1/2 - s^2 log 2."""
+    middle = torch.zeros(2, dtype=torch.float64)
+    for scale in (0.01, 1.0, 7.0):
+        found = bound_error(middle, PAIR, scale, 3.0, 0.25).item()
+        assert found == pytest.approx(3.25)
+    assert bound_error(PAIR[:1], PAIR[:1], 0.3, 3.0).item() == 0.0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"constant": -1.0},
+        {"constant": math.inf},
+        {"constant": math.nan},
+        {"at_data": -0.1},
+        {"at_data": math.nan},
+        {"scale": 0.0},
+    ],
+)
+def test_a_bound_of_nothing_is_refused(changed):
+    given = {"scale": 0.5, "constant": 1.0, "at_data": 0.0} | changed
+    with pytest.raises(ValueError, match=next(iter(changed))):
+        bound_error(POINT, PAIR, **given)
+
+
+def test_slopes_by_hand_and_no_point_twice():
+    rng = np.random.default_rng(0)
+    points = np.arange(7.0)[:, None] ** 2
+    slopes = pair_slopes(points, 2 * points[:, 0], rng)
+    np.testing.assert_allclose(slopes, [2.0, 2.0, 2.0])
+    places = np.repeat([[0.0], [1.0]], 50, axis=0)
+    slopes = pair_slopes(places, places[:, 0], rng)
+    assert 0 < len(slopes) < 50 and (slopes == 1.0).all()
+
+
+@pytest.mark.parametrize(
+    "points, errors, reason",
+    [
+        (np.zeros(4), np.zeros(4), r"points must be \(N, n\)"),
+        (np.zeros((4, 2)), np.zeros(3), r"errors \(N,\)"),
+        (np.zeros((1, 2)), np.zeros(1), "two points or more"),
+        (np.full((4, 2), np.nan), np.zeros(4), "no NaN"),
+        (np.zeros((4, 2)), np.full(4, np.inf), "no NaN"),
+    ],
+)
+def test_slopes_of_nothing_are_refused(points, errors, reason):
+    with pytest.raises(ValueError, match=reason):
+        pair_slopes(points, errors, np.random.default_rng(0))
+
+
+def test_extrapolation_finds_the_end_of_a_uniform_law():
+    """Maxima of n uniform numbers are a reverse Weibull law of shape 1."""
+    slopes = np.random.default_rng(0).uniform(size=4_000)
+    end, p = extrapolate_slope(slopes, 40)
+    assert 0.99 < end < 1.05 and 0 <= p <= 1
+    assert slopes.max() <= end
+    for few in (slopes[:19], slopes[:5]):
+        with pytest.raises(ValueError, match="10 batches or more"):
+            extrapolate_slope(few, 10)
+    with pytest.raises(ValueError, match="10 batches or more"):
+        extrapolate_slope(slopes, 9)
+
+
+@pytest.mark.parametrize("share, doubt", [(0, 0.1), (1, 0.1), (0.1, 2.0)])
+def test_pairs_are_counted_for_shares_inside_0_and_1(share, doubt):
+    assert count_pairs(0.5, 0.25) == 2
+    with pytest.raises(ValueError, match=r"\(0, 1\)"):
+        count_pairs(share, doubt)
