@@ -1,0 +1,289 @@
+# Generated from book/planning/score_matching.md by make sync. Edit the chapter, not this file.
+"""Denoising score matching: learn the score from data with noise.
+
+A network that guesses which noise was added to a datum has learned the
+gradient of the log density.
+"""
+
+__all__ = [
+    "ScoreConfig",
+    "ScoreNetwork",
+    "denoising_loss",
+    "as_points",
+    "draw_noisy",
+    "ScoreLearner",
+    "describe_score",
+    "train_score",
+]
+
+
+# book/planning/score_matching.md, section "Denoising score matching: learn the score from data with noise"
+import dataclasses
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from smore_lit.learning.agent import cosine
+from smore_lit.learning.networks import MLP, initialise
+from smore_lit.learning.training import library_versions
+from smore_lit.running.checkpoints import fill_generators, fill_optimiser
+from smore_lit.running.files import as_path
+from smore_lit.running.identity import digest_code
+from smore_lit.running.loop import Schedule, fix_products, hold, run_loop
+
+
+# book/planning/score_matching.md, section "All scales with one network"
+@dataclass(frozen=True)
+class ScoreConfig:
+    """Hold what shapes a score network and its training.
+
+    Raises:
+        ValueError: a number out of its range.
+    """
+
+    hidden: tuple[int, ...] = (64, 64)  # widths of hidden layers
+    waves: int = 5  # of each input, with frequencies 1, 2, 4, ...
+    batch_size: int = 1024  # noisy copies per update
+    learning_rate: float = 5e-3  # Adam; falls to 0 along half a cosine
+    largest: float = 1.0  # scale of the noise, in spreads of the data
+    smallest: float = 0.1  # likewise
+
+    def __post_init__(self):
+        ranges = {
+            "hidden": (self.hidden and min(self.hidden) >= 1, "1 or more"),
+            "waves": (self.waves >= 0, "0 or more"),
+            "batch_size": (self.batch_size >= 1, "1 or more"),
+            "learning_rate": (0.0 < self.learning_rate < 1.0, "in (0, 1)"),
+            "smallest": (0.0 < self.smallest < math.inf, "positive"),
+            "largest": (
+                self.smallest <= self.largest < math.inf,
+                f"smallest = {self.smallest} or more, and finite",
+            ),
+        }
+        for name, (fits, due) in ranges.items():
+            if not fits:
+                value = getattr(self, name)
+                raise ValueError(f"{name} must be {due}, got {value}")
+
+
+# book/planning/score_matching.md, section "All scales with one network"
+class ScoreNetwork(nn.Module):
+    """Guess noise and score at any scale, one network per seed.
+
+    Args:
+        seeds: N.
+        size: n, of a point.
+        config: widths and waves.
+
+    Points are in the units of the data, scales in spreads of the data.
+    """
+
+    middle: Tensor
+    spread: Tensor
+
+    def __init__(self, seeds: int, size: int, config: ScoreConfig):
+        super().__init__()
+        inputs = size * (1 + 2 * config.waves) + 1
+        widths = (inputs, *config.hidden, size)
+        self.network = MLP((seeds,), widths, activation=nn.functional.silu)
+        self.waves = config.waves
+        self.register_buffer("middle", torch.zeros(size))
+        self.register_buffer("spread", torch.ones(size))
+
+    def noise(self, points: Tensor, scales: Tensor) -> Tensor:
+        """Guess the noise in points (N, B, n) on the data's scale.
+
+        Scales are (N, B, 1). Eq. (noise-network) of this chapter.
+        """
+        shrink = (1 + scales.square()).rsqrt()
+        inputs = points * shrink
+        angles = inputs.unsqueeze(-1) * 2.0 ** torch.arange(self.waves)
+        waves = torch.cat((angles.sin(), angles.cos()), dim=-1).flatten(-2)
+        correction = self.network(
+            torch.cat((inputs, waves, scales.log() / 2), dim=-1)
+        )
+        return scales * shrink * inputs + shrink * correction
+
+    def forward(self, points: Tensor, scale: float) -> Tensor:
+        """Return the score at points (N, B, n), in units of the data."""
+        scales = torch.full_like(points[..., :1], scale)
+        noise = self.noise((points - self.middle) / self.spread, scales)
+        return -noise / (scale * self.spread)
+
+
+# book/planning/score_matching.md, section "All scales with one network"
+def denoising_loss(
+    network: ScoreNetwork, clean: Tensor, noise: Tensor, scales: Tensor
+) -> Tensor:
+    """Compute the error of the guessed noise, averaged over the batch.
+
+    Args:
+        network: of N seeds.
+        clean: data with mean 0 and spread 1, (N, B, n).
+        noise: standard normal numbers, (N, B, n).
+        scales: of the noise, (N, B, 1).
+
+    Returns:
+        (N,), half the squared error, summed over the n numbers.
+
+    Source: Vincent (2011), times sigma^2.
+    """
+    guess = network.noise(clean + scales * noise, scales)
+    return 0.5 * (guess - noise).square().sum(dim=-1).mean(dim=-1)
+
+
+# book/planning/score_matching.md, section "Train it"
+def as_points(data) -> Tensor:
+    """Return data as float32 (M, n); ValueError if no score fits them.
+
+    They need two rows or more, finite numbers, and no column that is
+    constant: it has no spread to count in.
+    """
+    points = torch.as_tensor(data, dtype=torch.float32)
+    if points.ndim != 2 or len(points) < 2 or points.shape[1] == 0:
+        raise ValueError(
+            "data must be (M, n) with two rows or more, got"
+            f" {tuple(points.shape)}"
+        )
+    if not bool(points.isfinite().all()):
+        raise ValueError("data must hold no NaN and no infinity")
+    still = (points == points[0]).all(dim=0).nonzero().flatten().tolist()
+    if still:
+        raise ValueError(
+            f"column {still[0]} of the data never varies: leave it out"
+        )
+    return points
+
+
+# book/planning/score_matching.md, section "Train it"
+def draw_noisy(
+    generators, clean: Tensor, config: ScoreConfig
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw data (N, B, n), noise (N, B, n) and scales (N, B, 1).
+
+    Scales are spread evenly in their logarithm; each seed draws from its
+    own of the N generators.
+    """
+    size = config.batch_size, clean.shape[1]
+    drawn = [torch.rand(size[0], 2, generator=g) for g in generators]
+    noise = [torch.randn(*size, generator=g) for g in generators]
+    row, place = torch.stack(drawn).split(1, dim=-1)
+    rows = (row.squeeze(-1) * len(clean)).long()
+    ratio = config.largest / config.smallest
+    return clean[rows], torch.stack(noise), config.smallest * ratio**place
+
+
+# book/planning/score_matching.md, section "Train it"
+class ScoreLearner:
+    """Learn the score of data (M, n), one network for each of N seeds."""
+
+    def __init__(self, data, config: ScoreConfig, schedule: Schedule):
+        points = as_points(data)
+        self.config, self.schedule = config, schedule
+        self.seeds, self.updates = schedule.all_seeds, 0
+        self.network = ScoreNetwork(len(self.seeds), points.shape[1], config)
+        initialise(self.network, self.seeds)
+        self.network.middle.copy_(points.mean(dim=0))
+        self.network.spread.copy_(points.std(dim=0, correction=0))
+        self.clean = (points - self.network.middle) / self.network.spread
+        rate = config.learning_rate
+        self.optimiser = torch.optim.Adam(self.network.parameters(), rate)
+        self.generators = [
+            torch.Generator().manual_seed(seed) for seed in self.seeds
+        ]
+
+    def step(self) -> dict[str, Tensor]:
+        """Take one update; return the loss of each seed, (N,)."""
+        drawn = draw_noisy(self.generators, self.clean, self.config)
+        loss = denoising_loss(self.network, *drawn)
+        falling = cosine(self.updates, self.schedule.updates)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.learning_rate * falling
+        self.optimiser.zero_grad()
+        loss.sum().backward()
+        self.optimiser.step()
+        self.updates += 1
+        return {"loss_score": loss.detach()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, optimiser, generators and number of updates."""
+        return {
+            "updates": self.updates,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generators": [g.get_state() for g in self.generators],
+        }
+
+    def load_state_dict(self, content: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned."""
+        self.network.load_state_dict(content["network"])
+        fill_optimiser(self.optimiser, content["optimiser"])
+        fill_generators(self.generators, content["generators"])
+        self.updates = int(content["updates"])
+
+
+# book/planning/score_matching.md, section "Train it"
+def describe_score(learner: ScoreLearner) -> dict[str, Any]:
+    """Return what tells this run from any other, as plain values."""
+    config, plan = learner.config, learner.schedule
+    digest = hashlib.sha256()
+    for tensor in (learner.clean, *learner.network.buffers()):
+        digest.update(tensor.numpy().tobytes())
+    asked = {
+        "what": "score",
+        "config": dataclasses.asdict(config) | {"hidden": [*config.hidden]},
+        "plan": {"updates": plan.updates, "threads": plan.threads},
+        "precision": plan.precision,
+        "seeds": list(learner.seeds),
+        "data": digest.hexdigest(),
+    }
+    code = digest_code({}, ["smore_lit.planning.score_matching"])
+    return asked | {"code": code, "versions": library_versions()}
+
+
+# book/planning/score_matching.md, section "Train it"
+def train_score(
+    data,
+    out: Path | str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    progress: bool = False,
+    **schedule,
+) -> ScoreNetwork:
+    """Learn the score of data by denoising.
+
+    Args:
+        data: (M, n), such as states and actions side by side.
+        out: folder for config.json, metrics.csv and checkpoint.pt; an
+            interrupted run there goes on to the same bits (on CPU).
+        settings: fields of `ScoreConfig` that differ from its defaults.
+        progress: show a progress bar on standard error.
+        schedule: fields of `Schedule`, such as updates=4_000 or seeds=3.
+
+    Returns:
+        The network: network(points, scale) is the score (N, B, n).
+
+    Raises:
+        ValueError: data, settings or a schedule that make no sense, or a
+            folder of another run.
+        OSError: `out` cannot be written.
+        FloatingPointError: the loss became NaN or infinite.
+    """
+    try:
+        config = ScoreConfig(**(settings or {}))
+        planned = Schedule(**schedule)
+    except TypeError as error:
+        raise ValueError(f"unknown option of a score: {error}") from None
+    folder = None if out is None else as_path(out)
+    with fix_products(planned):
+        learner = ScoreLearner(data, config, planned)
+        description = describe_score(learner)
+        held = hold(learner, description, folder, planned.updates)
+        with held as record:
+            run_loop(record, planned, progress=progress)
+    return learner.network.requires_grad_(False)
