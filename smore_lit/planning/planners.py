@@ -1,0 +1,223 @@
+# Generated from book/planning/planners.md by make sync. Edit the chapter, not this file.
+"""Score-guided planning (SGP): descend cost and distance together.
+
+A plan is a list of actions that is improved by gradient descent, on the cost
+of the task and on the distance to data at once.
+"""
+
+__all__ = [
+    "Dynamics",
+    "Cost",
+    "Score",
+    "roll_out",
+    "pull_to_data",
+    "Descent",
+    "Plans",
+    "shoot_plans",
+    "check_plans",
+    "check_costs",
+    "transcription_terms",
+    "shift_plan",
+]
+
+
+# book/planning/planners.md, section "Score-guided planning (SGP): descend cost and distance together"
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+# book/planning/planners.md, section "The gradient needs the score only"
+Dynamics = Callable[[Tensor, Tensor], Tensor]  # (B, n), (B, m) -> (B, n)
+Cost = Callable[[Tensor, Tensor], Tensor]  # (B, T+1, n), (B, T, m) -> (B,)
+Score = Callable[[Tensor, float], Tensor]  # (B, T, k), scale -> (B, T, k)
+
+
+def roll_out(dynamics: Dynamics, starts: Tensor, actions: Tensor) -> Tensor:
+    """Return the states (B, T+1, n) of actions (B, T, m) from (B, n)."""
+    states = [starts]
+    for action in actions.unbind(dim=1):
+        states.append(dynamics(states[-1], action))
+    return torch.stack(states, dim=1)
+
+
+def pull_to_data(points: Tensor, score: Score, scale: float) -> Tensor:
+    r"""Return (B,) whose gradient is that of $\sum_t d_\sigma(z_t)$.
+
+    Args:
+        points: of the plans, (B, T, k).
+        score: of the data; it is not differentiated.
+        scale: sigma, as the score counts it.
+
+    Its value means nothing. Eq. (sgp-surrogate) of this chapter.
+    """
+    with torch.no_grad():
+        slope = -(scale**2) * score(points.detach(), scale)
+    return (slope * points).sum(dim=(-2, -1))
+
+
+# book/planning/planners.md, section "Descend"
+@dataclass(frozen=True)
+class Descent:
+    """Say how a plan is improved.
+
+    Raises:
+        ValueError: a number out of its range.
+    """
+
+    steps: int = 300  # of Adam
+    rate: float = 1e-2  # its learning rate
+    beta: float = 1.0  # weight of the distance; 0 plans without the score
+    largest: float = 1.0  # scale at the first step
+    smallest: float = 0.1  # scale at the last
+    levels: int = 10  # of the scale
+
+    def __post_init__(self):
+        ranges = {
+            "steps": (self.steps >= 1, "1 or more"),
+            "rate": (0.0 < self.rate < math.inf, "positive and finite"),
+            "beta": (0.0 <= self.beta < math.inf, "0 or more, and finite"),
+            "smallest": (0.0 < self.smallest < math.inf, "positive"),
+            "largest": (
+                self.smallest <= self.largest < math.inf,
+                f"smallest = {self.smallest} or more, and finite",
+            ),
+            "levels": (self.levels >= 1, "1 or more"),
+        }
+        for name, (fits, due) in ranges.items():
+            if not fits:
+                value = getattr(self, name)
+                raise ValueError(f"{name} must be {due}, got {value}")
+
+    def scale(self, step: int) -> float:
+        """Return the scale at a step, Eq. (annealing-level)."""
+        place = step * self.levels // self.steps / max(1, self.levels - 1)
+        return self.largest * (self.smallest / self.largest) ** place
+
+
+# book/planning/planners.md, section "Descend"
+@dataclass
+class Plans:
+    """Hold B plans: states (B, T+1, n), actions (B, T, m) and costs (B,).
+
+    `history` has the costs of the task before each step, (steps, B).
+    """
+
+    states: Tensor
+    actions: Tensor
+    costs: Tensor
+    history: Tensor = field(repr=False)
+
+
+def shoot_plans(
+    dynamics: Dynamics,
+    cost: Cost,
+    score: Score,
+    starts: Tensor,
+    actions: Tensor,
+    descent: Descent,
+) -> Plans:
+    """Improve plans by single shooting.
+
+    Args:
+        dynamics: the model.
+        cost: of the task, for each plan.
+        score: of recorded states and actions side by side.
+        starts: states (B, n).
+        actions: to begin with, (B, T, m).
+        descent: how.
+
+    Returns:
+        The plans after the last step.
+
+    Raises:
+        ValueError: shapes that do not agree, a plan of no step, or numbers
+            that are not finite.
+        FloatingPointError: a cost became NaN or infinite.
+
+    Source: Suh et al. (2023).
+    """
+    check_plans(starts, actions)
+    actions = actions.detach().clone().requires_grad_()
+    adam = torch.optim.Adam([actions], descent.rate)
+    history = []
+    for step in range(descent.steps):
+        states = roll_out(dynamics, starts, actions)
+        costs = check_costs(cost(states, actions), step)
+        total = costs
+        if descent.beta:
+            points = torch.cat((states[:, :-1], actions), dim=-1)
+            pull = pull_to_data(points, score, descent.scale(step))
+            total = total + descent.beta * pull
+        (actions.grad,) = torch.autograd.grad(total.sum(), actions)
+        adam.step()
+        history.append(costs.detach())
+    final = actions.detach()
+    states = roll_out(dynamics, starts, final).detach()
+    costs = check_costs(cost(states, final), descent.steps).detach()
+    return Plans(states, final, costs, torch.stack(history))
+
+
+# book/planning/planners.md, section "Descend"
+def check_plans(starts: Tensor, actions: Tensor) -> None:
+    """Raise ValueError unless starts (B, n) and actions (B, T, m) fit."""
+    shapes = f"{tuple(starts.shape)} and {tuple(actions.shape)}"
+    if starts.ndim != 2 or actions.ndim != 3 or len(starts) != len(actions):
+        raise ValueError(
+            f"starts must be (B, n) and actions (B, T, m), got {shapes}"
+        )
+    if actions.shape[1] == 0:
+        raise ValueError("a plan needs one step or more, got a horizon of 0")
+    if not bool(starts.isfinite().all() and actions.isfinite().all()):
+        raise ValueError("starts and actions must hold no NaN or infinity")
+
+
+def check_costs(costs: Tensor, step: int) -> Tensor:
+    """Return costs (B,); FloatingPointError if one is NaN or infinite."""
+    if not bool(costs.isfinite().all()):
+        raise FloatingPointError(
+            f"the cost of a plan is not finite at step {step}: lower the"
+            " rate, or look at the model and the cost"
+        )
+    return costs
+
+
+# book/planning/planners.md, section "Direct transcription"
+def transcription_terms(
+    states: Tensor,
+    actions: Tensor,
+    score: Score,
+    scale: float,
+    beta: float,
+    dynamics: Dynamics | None = None,
+    penalty: float = 1.0,
+) -> Tensor:
+    """Return (B,) whose gradient is that of what (a) or (b) adds to the cost.
+
+    Args:
+        states, actions: the variables, (B, T+1, n) and (B, T, m).
+        score: of (x, u) with a model, of (x, u, x') without.
+        scale, beta: of the smoothed distance, and its weight.
+        dynamics: the model of (a); None takes (b).
+        penalty: alpha of (a).
+    """
+    parts = [states[:, :-1], actions]
+    if dynamics is None:
+        parts.append(states[:, 1:])
+    points = torch.cat(parts, dim=-1)
+    total = beta * pull_to_data(points, score, scale)
+    if dynamics is not None:
+        before = states[:, :-1].flatten(0, 1)
+        after = dynamics(before, actions.flatten(0, 1))
+        gap = states[:, 1:] - after.view_as(states[:, 1:])
+        total = total + penalty * gap.square().sum(dim=(-2, -1))
+    return total
+
+
+# book/planning/planners.md, section "Plan again at every step"
+def shift_plan(actions: Tensor) -> Tensor:
+    """Return actions (B, T, m) one step on, the last one repeated."""
+    return torch.cat((actions[:, 1:], actions[:, -1:]), dim=1)
