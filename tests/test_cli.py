@@ -639,6 +639,16 @@ def test_verify_theory(capfd):
     assert "Theorem 1" in text and "bars hold" in text
 
 
+def test_verify_planning(capfd):
+    words = ["verify", "planning", "--problems", "2", "--seed", "3"]
+    assert call(*words) == 0
+    text = capfd.readouterr().out
+    assert "200 points, all bars hold" in text
+    found = answer(capfd, *words)
+    assert found["holds"] and found["cases"] == 200 and found["seed"] == 3
+    assert {row["name"] for row in found["rows"]} >= {"Lipschitz bound"}
+
+
 def test_verify_says_no_with_exit_code_1(capfd, monkeypatch):
     from smore_lit.theory import verification
 

@@ -282,13 +282,13 @@ def add_verify(words) -> None:
     """Add `verify`."""
     parser = add_command(words, "verify", commands.verify_part)
     add = parser.add_argument
-    add("part", metavar="PART", help="theory")
+    add("part", metavar="PART", help="theory or planning")
     add(
         "--problems",
         type=whole(1, 10_000),
         default=50,
         metavar="N",
-        help="random problems, about a second each (default 50)",
+        help="random problems, a second each or less (default 50)",
     )
     add_seed(parser)
 

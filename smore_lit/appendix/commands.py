@@ -450,7 +450,10 @@ def film_policy(options) -> Answer:
 
 
 # book/appendix/commands.md, section "Verification"
-VERIFIED = ("theory",)
+VERIFIED = {
+    "theory": ("verify_theory", "describe_verification"),
+    "planning": ("verify_planning", "describe_planning"),
+}
 
 
 def verify_part(options) -> Answer:
@@ -461,20 +464,21 @@ def verify_part(options) -> Answer:
         )
     from tqdm import tqdm
 
-    from smore_lit.theory.verification import (
-        describe_verification,
-        verify_theory,
+    name = f"smore_lit.{options.part}.verification"
+    module = importlib.import_module(name)
+    verify, describe = (
+        getattr(module, each) for each in VERIFIED[options.part]
     )
 
-    def watch(drawn: list) -> Iterable:
+    def watch(drawn: Iterable) -> Iterable:
         silent = not sys.stderr.isatty()
         return tqdm(drawn, "problems", leave=False, disable=silent)
 
-    found = verify_theory(options.problems, options.seed, watch)
+    found = verify(options.problems, options.seed, watch)
     names = "numpy", "scipy", "torch"
     versions = {n: importlib.metadata.version(n) for n in names}
     values = {"part": options.part, "versions": versions, **found}
-    return Answer(values, describe_verification(found), 1 - found["holds"])
+    return Answer(values, describe(found), 1 - found["holds"])
 
 
 # book/appendix/commands.md, section "Doctor and demo"
