@@ -22,6 +22,12 @@ CHAPTERS = {
 }
 PICTURED = ("Start", "Theory", "Method", "Baselines", "Experiments")
 SEARCHED = {
+    "score-guided planning": "planning/planners",
+    "MPC": "planning/planners",
+    "kernel density": "planning/distances",
+    "mean shift": "planning/stability",
+    "Lipschitz bound": "planning/lipschitz",
+    "denoising score matching": "planning/score_matching",
     "GoFAR": "baselines/gofar",
     "IQL": "baselines/in_sample",
     "SQL": "baselines/in_sample",
