@@ -86,6 +86,7 @@ def test_keeps_what_passes_and_shows_what_fails(tmp_path):
         "assert answer",
         'import warnings; warnings.warn("look")\nassert answer',
     )
+    texts["dead"] = CHAPTER.replace("assert answer", "os.kill(os.getpid(), 9)")
     for name, text in texts.items():
         chapter = read_chapter(f"book/part/{name}.md", text)
         notebook = weave(chapter, "https://github.com/nobody/nothing")
@@ -104,7 +105,8 @@ def test_keeps_what_passes_and_shows_what_fails(tmp_path):
     assert "AssertionError" in result.stdout
     assert "the page would show:" in result.stdout
     assert "UserWarning: look" in result.stdout
-    assert "2 failed, 1 passed" in result.stdout
+    assert "Kernel died" in result.stdout
+    assert "3 failed, 1 passed" in result.stdout
     assert (book / "part" / "good.ipynb").read_text() == before
     (kept,) = (tmp_path / "kept").rglob("*.ipynb")
     assert kept == tmp_path / "kept" / "part" / "good.ipynb"
@@ -116,6 +118,16 @@ def test_keeps_what_passes_and_shows_what_fails(tmp_path):
     first = next(cell for cell in merged.cells if cell.cell_type == "code")
     assert first.outputs[0].text == f"{book / 'part'} 1\n"
     assert first.metadata == {"tags": ["hide-input"]}
+
+
+def test_what_kernels_share_is_silent_and_not_ours(conftest):
+    code = "import sys; from importlib import import_module as load\n"
+    code += f"for name in {conftest.PRELOADED}: load(name)\n"
+    code += "print([name for name in sys.modules if name[:9] == 'smore_lit'])"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert (result.stdout, result.stderr) == ("[]\n", "")
 
 
 def test_build_by_hand_executes_every_chapter():

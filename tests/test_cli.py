@@ -1,5 +1,6 @@
 """The command line: answers, and one line for every mistake."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -371,11 +372,10 @@ def complete(script, *words):
 
 
 @pytest.fixture(scope="module")
-def script(tmp_path_factory):
-    command = [*CLI, "completion", "bash"]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True
-    ).stdout
+def script():
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert call("completion", "bash") == 0
+    return out.getvalue()
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")

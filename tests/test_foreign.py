@@ -405,6 +405,13 @@ def test_foreign_actions_of_1_up_to_rounding(excess, tmp_path):
 def test_export_to_any_spelling_of_a_folder(
     spelling, tmp_path, monkeypatch, capfd
 ):
+    """One episode of each shard is enough to see where they go."""
+    whole = foreign.as_buffers
+
+    def first(task, arrays):
+        return whole(task, {k: v[:1] for k, v in arrays.items()})
+
+    monkeypatch.setattr(foreign, "as_buffers", first)
     (tmp_path / "x").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -417,7 +424,7 @@ def test_export_to_any_spelling_of_a_folder(
     assert capfd.readouterr().err == ""
     folder = tmp_path / "sets" / "smore-lit" / "FetchReach" / "tiny-10-v0"
     found = foreign.read_foreign(folder, "minari", TASK)
-    assert len(found["actions"]) == 200
+    assert len(found["actions"]) == 10
     assert not list((tmp_path / "sets").glob(".part-*"))
 
 

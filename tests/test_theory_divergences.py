@@ -44,7 +44,7 @@ def generator(name, x):
 
 
 def supremum(name, y, low):
-    """Return the largest xy - f(x) over x >= low by ternary search."""
+    """Return the largest xy - f(x) over x >= low by golden section."""
 
     def h(x):
         return x * y - generator(name, x)
@@ -62,12 +62,18 @@ def supremum(name, y, low):
                 return mp.inf
     else:
         low = mp.mpf(0)
-    for _ in range(110):
-        third = (high - low) / 3
-        if h(low + third) < h(high - third):
-            low += third
+    share = (mp.sqrt(5) - 1) / 2
+    left, right = high - share * (high - low), low + share * (high - low)
+    at_left, at_right = h(left), h(right)
+    for _ in range(93):
+        if at_left < at_right:
+            low, left, at_left = left, right, at_right
+            right = low + share * (high - low)
+            at_right = h(right)
         else:
-            high -= third
+            high, right, at_right = right, left, at_left
+            left = high - share * (high - low)
+            at_left = h(left)
     return max(h(low), h(high), h(mp.mpf(0)), h(mp.mpf(1)))
 
 
