@@ -11,6 +11,7 @@ from smore_lit.planning.score_matching import (
     ScoreConfig,
     ScoreLearner,
     ScoreNetwork,
+    as_points,
     train_score,
 )
 from smore_lit.running.checkpoints import read_checkpoint
@@ -134,6 +135,7 @@ def test_a_network_without_weights_answers_for_a_normal_cloud():
     for scale in (1e-3, 0.5, 100.0):
         due = -points / (1 + scale**2)
         torch.testing.assert_close(net(points, scale), due)
-    learner = ScoreLearner(DATA, ScoreConfig(), Schedule(seeds=3, seed=5))
+    schedule = Schedule(seeds=3, seed=5)
+    learner = ScoreLearner(as_points(DATA), ScoreConfig(), schedule)
     assert learner.seeds == (5, 6, 7)
-    assert learner.step()["loss_score"].shape == (3,)
+    assert learner.step()["loss"].shape == (3,)

@@ -18,6 +18,7 @@ __all__ = [
     "add_import",
     "add_train",
     "add_policy_commands",
+    "add_plan_command",
     "add_verify",
     "add_demo",
     "TABLES",
@@ -61,6 +62,7 @@ from smore_lit.appendix.options import (
     flag,
     most_workers,
     read_comments,
+    read_number,
     whole,
 )
 from smore_lit.worlds.tasks import list_tasks
@@ -94,6 +96,7 @@ def build_parser() -> Parser:
     add_train(words)
     add_policy_commands(words)
     add_verify(words)
+    add_plan_command(words)
     doctor = add_command(words, "doctor", commands.show_health)
     doctor.add_argument("--root", metavar="DIR", help="of the data")
     add_demo(words)
@@ -275,6 +278,30 @@ def add_policy_commands(words) -> None:
             add("--episodes", type=whole(1, 50), default=1, help=text)
             add("--out", required=True, metavar="FILE", help=".gif or .mp4")
             add("--drawing", action="store_true", help="draw, do not render")
+
+
+# book/appendix/cli.md, section "The options of each command"
+def add_plan_command(words) -> None:
+    """Add `plan`."""
+    parser = add_command(words, "plan", commands.plan_problem, True)
+    add = parser.add_argument
+    add("problem", metavar="PROBLEM", help="cartpole, hole, pixels or pushing")
+    text = "sgp (default), none, ensemble, cem or mppi"
+    add("--planner", metavar="NAME", default=argparse.SUPPRESS, help=text)
+    text = "weight of what it is charged; else the problem's own"
+    add(
+        "--beta", type=read_number, metavar="FLOAT",
+        default=argparse.SUPPRESS, help=text,
+    )
+    text = "of cem and mppi: distance (default) or ensemble"
+    add("--penalty", metavar="NAME", default=argparse.SUPPRESS, help=text)
+    add_seed(parser)
+    text = "of each network; else the problem's own"
+    add("--updates", type=whole(1), metavar="N", help=text)
+    text = "models that are learned; 3 for an ensemble, else 1"
+    add("--members", type=whole(1, 100), metavar="N", help=text)
+    text = "folder of networks, plan.json and films; left out: none"
+    add("--out", metavar="DIR", help=text)
 
 
 # book/appendix/cli.md, section "The options of each command"

@@ -27,6 +27,10 @@ __all__ = [
     "film_policy",
     "VERIFIED",
     "verify_part",
+    "plan_problem",
+    "describe_attempt",
+    "film_plans",
+    "plan_table",
     "show_health",
     "play_demo",
     "train_grid",
@@ -40,20 +44,26 @@ __all__ = [
 # book/appendix/commands.md, section "Inside the commands: from options to an answer"
 import dataclasses
 import importlib.metadata
+import json
 import math
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from smore_lit.appendix.answers import Answer, align, count
+from smore_lit.appendix.answers import Answer, align, count, plain
 from smore_lit.appendix.options import (
     describe_agents,
     describe_fields,
     given,
     show,
 )
-from smore_lit.running.files import as_path, package_folder, write_rows
+from smore_lit.running.files import (
+    as_path,
+    package_folder,
+    write_atomic,
+    write_rows,
+)
 from smore_lit.worlds.tasks import (
     NOISE_MARK,
     list_tasks,
@@ -479,6 +489,71 @@ def verify_part(options) -> Answer:
     versions = {n: importlib.metadata.version(n) for n in names}
     values = {"part": options.part, "versions": versions, **found}
     return Answer(values, describe(found), 1 - found["holds"])
+
+
+# book/appendix/commands.md, section "Planning"
+def plan_problem(options) -> Answer:
+    """Plan with recorded data, carry it out, and compare."""
+    from smore_lit.planning.offline import find_problem, Method
+
+    problem = find_problem(options.problem)
+    asked = given(options, Method)
+    method = dataclasses.replace(problem.method, **asked)
+    several = "ensemble" in (method.planner, method.penalty)
+    members = options.members or (3 if several else 1)
+    out, silent = options.out, not sys.stderr.isatty()
+    folder = None if out is None else as_path(out)
+    known = problem.learn(
+        options.seed, members, options.updates, folder, not silent
+    )
+    found = problem.attempt(known, method, options.seed)
+    rows = [describe_attempt(each) for each in found]
+    values = {
+        "problem": problem.name,
+        "planner": method.planner,
+        "beta": method.beta,
+        "seed": options.seed,
+        "attempts": rows,
+    }
+    if folder is not None:
+        values["films"] = film_plans(problem, found, folder)
+        text = json.dumps(plain(values), indent=2) + "\n"
+        write_atomic(folder / "plan.json", text)
+    return Answer(values, plan_table(values))
+
+
+# book/appendix/commands.md, section "Planning"
+def describe_attempt(attempt) -> dict:
+    """Return what came of a plan, as plain values."""
+    names = "label", "model_cost", "true_cost", "outside", "success", "seconds"
+    return {name: getattr(attempt, name) for name in names}
+
+
+def film_plans(problem, found, folder: Path) -> list[Path]:
+    """Write a GIF for each attempt; return their paths."""
+    from smore_lit.worlds.pictures import save_gif
+
+    return [
+        save_gif(
+            problem.draw(each),
+            folder / f"plan{'-' * bool(each.label)}{each.label}.gif",
+        )
+        for each in found
+    ]
+
+
+def plan_table(values: dict) -> str:
+    """Return what came of plans as a table."""
+    head = f"{values['problem']}, {values['planner']}"
+    if values["planner"] != "none":
+        head += f", beta {values['beta']:g}"
+    rows = [["", "as planned", "in the world", "outside", "done", "seconds"]]
+    for row in values["attempts"]:
+        done = "yes" if row["success"] else "no"
+        costs = f"{row['model_cost']:.3g}", f"{row['true_cost']:.3g}"
+        shares = f"{row['outside']:.0%}", done, f"{row['seconds']:.1f}"
+        rows.append([row["label"] or "cost", *costs, *shares])
+    return f"{head}\n{align(rows)}"
 
 
 # book/appendix/commands.md, section "Doctor and demo"

@@ -12,14 +12,11 @@ __all__ = [
     "as_points",
     "draw_noisy",
     "ScoreLearner",
-    "describe_score",
     "train_score",
 ]
 
 
 # book/planning/score_matching.md, section "Denoising score matching: learn the score from data with noise"
-import dataclasses
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,13 +26,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from smore_lit.learning.agent import cosine
-from smore_lit.learning.networks import MLP, initialise
-from smore_lit.learning.training import library_versions
-from smore_lit.running.checkpoints import fill_generators, fill_optimiser
-from smore_lit.running.files import as_path
-from smore_lit.running.identity import digest_code
-from smore_lit.running.loop import Schedule, fix_products, hold, run_loop
+from smore_lit.learning.networks import MLP
+from smore_lit.planning.fitting import NetworkLearner, fit, measure_spread
+from smore_lit.running.loop import Schedule
 
 
 # book/planning/score_matching.md, section "All scales with one network"
@@ -96,6 +89,11 @@ class ScoreNetwork(nn.Module):
         self.register_buffer("middle", torch.zeros(size))
         self.register_buffer("spread", torch.ones(size))
 
+    def settle(self, points: Tensor) -> None:
+        """Take the scale of data (M, n); ValueError if a column has none."""
+        self.middle.copy_(points.mean(dim=0))
+        self.spread.copy_(measure_spread(points, "the data"))
+
     def noise(self, points: Tensor, scales: Tensor) -> Tensor:
         """Guess the noise in points (N, B, n) on the data's scale.
 
@@ -142,8 +140,7 @@ def denoising_loss(
 def as_points(data) -> Tensor:
     """Return data as float32 (M, n); ValueError if no score fits them.
 
-    They need two rows or more, finite numbers, and no column that is
-    constant: it has no spread to count in.
+    They need two rows or more, and finite numbers.
     """
     points = torch.as_tensor(data, dtype=torch.float32)
     if points.ndim != 2 or len(points) < 2 or points.shape[1] == 0:
@@ -153,11 +150,6 @@ def as_points(data) -> Tensor:
         )
     if not bool(points.isfinite().all()):
         raise ValueError("data must hold no NaN and no infinity")
-    still = (points == points[0]).all(dim=0).nonzero().flatten().tolist()
-    if still:
-        raise ValueError(
-            f"column {still[0]} of the data never varies: leave it out"
-        )
     return points
 
 
@@ -180,71 +172,26 @@ def draw_noisy(
 
 
 # book/planning/score_matching.md, section "Train it"
-class ScoreLearner:
+class ScoreLearner(NetworkLearner):
     """Learn the score of data (M, n), one network for each of N seeds."""
 
-    def __init__(self, data, config: ScoreConfig, schedule: Schedule):
-        points = as_points(data)
-        self.config, self.schedule = config, schedule
-        self.seeds, self.updates = schedule.all_seeds, 0
-        self.network = ScoreNetwork(len(self.seeds), points.shape[1], config)
-        initialise(self.network, self.seeds)
-        self.network.middle.copy_(points.mean(dim=0))
-        self.network.spread.copy_(points.std(dim=0, correction=0))
-        self.clean = (points - self.network.middle) / self.network.spread
-        rate = config.learning_rate
-        self.optimiser = torch.optim.Adam(self.network.parameters(), rate)
-        self.generators = [
-            torch.Generator().manual_seed(seed) for seed in self.seeds
-        ]
+    def __init__(
+        self,
+        points: Tensor,
+        config: ScoreConfig,
+        schedule: Schedule,
+        network: type[ScoreNetwork] = ScoreNetwork,
+    ):
+        self.config = config
+        net = network(schedule.seeds, points.shape[1], config)
+        net.settle(points)
+        self.clean = (points - net.middle) / net.spread
+        super().__init__(net, config.learning_rate, schedule)
 
-    def step(self) -> dict[str, Tensor]:
-        """Take one update; return the loss of each seed, (N,)."""
+    def loss(self) -> Tensor:
+        """Draw noisy data for each seed; return the losses (N,)."""
         drawn = draw_noisy(self.generators, self.clean, self.config)
-        loss = denoising_loss(self.network, *drawn)
-        falling = cosine(self.updates, self.schedule.updates)
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * falling
-        self.optimiser.zero_grad()
-        loss.sum().backward()
-        self.optimiser.step()
-        self.updates += 1
-        return {"loss_score": loss.detach()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights, optimiser, generators and number of updates."""
-        return {
-            "updates": self.updates,
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "generators": [g.get_state() for g in self.generators],
-        }
-
-    def load_state_dict(self, content: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
-        self.network.load_state_dict(content["network"])
-        fill_optimiser(self.optimiser, content["optimiser"])
-        fill_generators(self.generators, content["generators"])
-        self.updates = int(content["updates"])
-
-
-# book/planning/score_matching.md, section "Train it"
-def describe_score(learner: ScoreLearner) -> dict[str, Any]:
-    """Return what tells this run from any other, as plain values."""
-    config, plan = learner.config, learner.schedule
-    digest = hashlib.sha256()
-    for tensor in (learner.clean, *learner.network.buffers()):
-        digest.update(tensor.numpy().tobytes())
-    asked = {
-        "what": "score",
-        "config": dataclasses.asdict(config) | {"hidden": [*config.hidden]},
-        "plan": {"updates": plan.updates, "threads": plan.threads},
-        "precision": plan.precision,
-        "seeds": list(learner.seeds),
-        "data": digest.hexdigest(),
-    }
-    code = digest_code({}, ["smore_lit.planning.score_matching"])
-    return asked | {"code": code, "versions": library_versions()}
+        return denoising_loss(self.network, *drawn)
 
 
 # book/planning/score_matching.md, section "Train it"
@@ -253,16 +200,17 @@ def train_score(
     out: Path | str | None = None,
     settings: Mapping[str, Any] | None = None,
     progress: bool = False,
+    network: type[ScoreNetwork] = ScoreNetwork,
     **schedule,
 ) -> ScoreNetwork:
     """Learn the score of data by denoising.
 
     Args:
         data: (M, n), such as states and actions side by side.
-        out: folder for config.json, metrics.csv and checkpoint.pt; an
-            interrupted run there goes on to the same bits (on CPU).
+        out: folder of the run, see `fit`.
         settings: fields of `ScoreConfig` that differ from its defaults.
         progress: show a progress bar on standard error.
+        network: what learns, built as `ScoreNetwork` is.
         schedule: fields of `Schedule`, such as updates=4_000 or seeds=3.
 
     Returns:
@@ -279,11 +227,8 @@ def train_score(
         planned = Schedule(**schedule)
     except TypeError as error:
         raise ValueError(f"unknown option of a score: {error}") from None
-    folder = None if out is None else as_path(out)
-    with fix_products(planned):
-        learner = ScoreLearner(data, config, planned)
-        description = describe_score(learner)
-        held = hold(learner, description, folder, planned.updates)
-        with held as record:
-            run_loop(record, planned, progress=progress)
-    return learner.network.requires_grad_(False)
+    points = as_points(data)
+    return fit(
+        lambda: ScoreLearner(points, config, planned, network),
+        config, {"points": points}, planned, out, progress,
+    )

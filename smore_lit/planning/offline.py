@@ -1,0 +1,340 @@
+# Generated from book/planning/offline.md by make sync. Edit the chapter, not this file.
+"""Offline planning: from arrays and a cost to a plan.
+
+Recorded states, actions and next states become a model and a score; a cost
+says what is wanted; five planners compete to get it.
+"""
+
+__all__ = [
+    "PLANNERS",
+    "PENALTIES",
+    "Method",
+    "OfflinePlanner",
+    "plan_offline",
+    "scaled",
+    "fit_planner",
+    "list_transitions",
+    "Attempt",
+    "Problem",
+    "PROBLEMS",
+    "find_problem",
+]
+
+
+# book/planning/offline.md, section "Offline planning: from arrays and a cost to a plan"
+import dataclasses
+import importlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smore_lit.learning.trajectories import as_trajectories
+from smore_lit.planning.models import ModelNetwork, as_transitions, train_model
+from smore_lit.planning.planners import (
+    Cost,
+    Descent,
+    Dynamics,
+    Plans,
+    Score,
+    shoot_plans,
+)
+from smore_lit.planning.score_matching import ScoreNetwork, train_score
+from smore_lit.planning.search import Search, search_plans
+from smore_lit.running.files import as_path
+
+
+# book/planning/offline.md, section "Five planners"
+PLANNERS = ("sgp", "none", "ensemble", "cem", "mppi")
+PENALTIES = ("distance", "ensemble")
+
+
+@dataclass(frozen=True)
+class Method:
+    """Say how to plan.
+
+    Raises:
+        ValueError: an unknown name, or a number out of its range.
+    """
+
+    planner: str = "sgp"  # one of PLANNERS
+    beta: float = 1.0  # weight of what a plan is charged; none ignores it
+    penalty: str = "distance"  # what cem and mppi charge; or ensemble
+    descent: Descent = Descent()  # of sgp, none and ensemble
+    search: Search = Search()  # of cem and mppi
+
+    def __post_init__(self):
+        if self.planner not in PLANNERS:
+            known = ", ".join(PLANNERS)
+            raise ValueError(
+                f"unknown planner {self.planner!r:.40}; known: {known}"
+            )
+        if self.penalty not in PENALTIES:
+            known = ", ".join(PENALTIES)
+            raise ValueError(
+                f"unknown penalty {self.penalty!r:.40}; known: {known}"
+            )
+        if not 0.0 <= self.beta < math.inf:
+            raise ValueError(f"beta must be 0 or more, got {self.beta}")
+
+
+# book/planning/offline.md, section "What a plan is charged"
+@dataclass
+class OfflinePlanner:
+    """Hold what was learned from transitions, and plan with it.
+
+    Fields:
+        model: predicts next states, one prediction for each of N members.
+        score: of recorded states and actions side by side, one seed.
+        points: some of those, (M, n + m).
+    """
+
+    model: ModelNetwork
+    score: ScoreNetwork
+    points: Tensor
+
+    def dynamics(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Return the mean prediction (B, n) of all members."""
+        return self.model(states, actions).mean(dim=0)
+
+    def guide(self, points: Tensor, scale: float) -> Tensor:
+        """Return the score at points of plans, (B, T, n + m)."""
+        flat = points.flatten(0, 1).unsqueeze(0)
+        return self.score(flat, scale).view_as(points)
+
+    def distance(
+        self, states: Tensor, actions: Tensor, scale: float
+    ) -> Tensor:
+        """Return the smoothed distance of plans to `points`, (B,)."""
+        middle, spread = self.score.middle, self.score.spread
+        points = torch.cat((states[:, :-1], actions), dim=-1)
+        known = (self.points - middle) / spread
+        gaps = torch.cdist((points - middle) / spread, known)
+        exponents = -0.5 * (gaps / scale).square()
+        return -(scale**2) * exponents.logsumexp(dim=-1).sum(dim=-1)
+
+    def disagreement(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Return Eq. (disagreement) of this chapter for plans, (B,)."""
+        before, taken = states[:, :-1].flatten(0, 1), actions.flatten(0, 1)
+        found = self.model(before, taken) / self.model.reach
+        spread = found.var(dim=0, correction=0).sum(dim=-1)
+        return spread.view(actions.shape[:2]).sum(dim=-1)
+
+
+# book/planning/offline.md, section "What a plan is charged"
+def plan_offline(
+    known: OfflinePlanner,
+    starts: Tensor,
+    actions: Tensor,
+    cost: Cost,
+    method: Method,
+    seeds: Sequence[int],
+) -> Plans:
+    """Plan with what was learned.
+
+    Args:
+        known: model, score and points.
+        starts: states (B, n).
+        actions: to begin with, (B, T, m).
+        cost: of the task.
+        method: which planner, and how.
+        seeds: of the noise of cem and mppi, one for each plan.
+
+    Returns:
+        The plans, with the costs of the task alone.
+
+    Raises:
+        ValueError: shapes that do not agree, or numbers that are not finite.
+        FloatingPointError: a cost became NaN or infinite.
+    """
+    widths = known.score.spread[-actions.shape[-1] :]
+    by_members = "ensemble" in (method.planner, method.penalty)
+
+    def charged(x: Tensor, u: Tensor) -> Tensor:
+        if by_members:
+            return cost(x, u) + method.beta * known.disagreement(x, u)
+        scale = method.descent.smallest
+        return cost(x, u) + method.beta * known.distance(x, u, scale)
+
+    if method.planner in ("cem", "mppi"):
+        asked = charged if method.beta else cost
+        weigh = method.planner == "mppi"
+        found = search_plans(
+            known.dynamics, asked, starts, actions, widths,
+            method.search, seeds, weigh,
+        )
+    else:
+        beta = method.beta * (method.planner == "sgp")
+        asked = charged if method.planner == "ensemble" else cost
+        dynamics, asked, guide = scaled(known, asked, widths)
+        how = dataclasses.replace(method.descent, beta=beta)
+        start = actions / widths
+        found = shoot_plans(dynamics, asked, guide, starts, start, how)
+        found.actions = found.actions * widths
+    with torch.no_grad():
+        costs = cost(found.states, found.actions)
+    return dataclasses.replace(found, costs=costs)
+
+
+# book/planning/offline.md, section "What a plan is charged"
+def scaled(
+    known: OfflinePlanner, cost: Cost, widths: Tensor
+) -> tuple[Dynamics, Cost, Score]:
+    """Return dynamics, cost and score of actions in units of widths (m,)."""
+    m = len(widths)
+
+    def dynamics(x: Tensor, u: Tensor) -> Tensor:
+        return known.dynamics(x, u * widths)
+
+    def guide(points: Tensor, scale: float) -> Tensor:
+        units = torch.ones_like(points[0, 0])
+        units[-m:] = widths
+        return known.guide(points * units, scale) * units
+
+    return dynamics, lambda x, u: cost(x, u * widths), guide
+
+
+# book/planning/offline.md, section "From arrays"
+def fit_planner(
+    states,
+    actions,
+    next_states,
+    out: Path | str | None = None,
+    members: int = 1,
+    updates: int = 3_000,
+    seed: int = 0,
+    model: Mapping[str, Any] | None = None,
+    score: Mapping[str, Any] | None = None,
+    reference: int = 1_000,
+    progress: bool = False,
+) -> OfflinePlanner:
+    """Learn model and score of recorded transitions.
+
+    Args:
+        states, actions, next_states: (M, n), (M, m) and (M, n).
+        out: folder for both runs; interrupted ones go on.
+        members: how many models, trained apart.
+        updates: of each network.
+        seed: of weights and batches.
+        model, score: fields of `ModelConfig` and `ScoreConfig`.
+        reference: how many recorded points distances are taken to.
+        progress: show progress bars on standard error.
+
+    Raises:
+        ValueError: data or settings that make no sense.
+        OSError: `out` cannot be written.
+        FloatingPointError: a loss became NaN or infinite.
+    """
+    x, u, after = as_transitions(states, actions, next_states)
+    how: dict[str, Any] = dict(updates=updates, seed=seed, progress=progress)
+    here, there = (
+        None if out is None else as_path(out) / name
+        for name in ("model", "score")
+    )
+    learned = train_model(
+        x, u, after, here, settings=model, seeds=members, **how
+    )
+    points = torch.cat((x, u), dim=1)
+    found = train_score(points, there, settings=score, seeds=1, **how)
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.randperm(len(points), generator=generator)[:reference]
+    return OfflinePlanner(learned, found, points[rows])
+
+
+# book/planning/offline.md, section "From arrays"
+def list_transitions(episodes) -> tuple[Tensor, Tensor, Tensor]:
+    """Return states, actions and next states of episodes, one row each.
+
+    Args:
+        episodes: what `as_trajectories` takes, such as a dictionary of
+            arrays or the path of a dataset. Padding is left out.
+
+    Raises:
+        ValueError: data that are no episodes.
+    """
+    known = as_trajectories(episodes)
+    steps = torch.arange(known.actions.shape[1]) < known.lengths[:, None]
+    before, after = known.observations[:, :-1], known.observations[:, 1:]
+    return before[steps], known.actions[steps], after[steps]
+
+
+# book/planning/offline.md, section "A problem"
+@dataclass(frozen=True)
+class Attempt:
+    """Hold what came of one plan.
+
+    Fields:
+        label: which of several goals; empty where there is one.
+        model_cost, true_cost: of the task, as planned and as it came.
+        outside: share of steps that leave the data, in the world.
+        success: whether the task was done, in the world.
+        seconds: of processor time, spent on planning.
+        planned, real: states as planned and as they came, (T+1, n).
+        actions: that were taken, (T, m).
+    """
+
+    label: str
+    model_cost: float
+    true_cost: float
+    outside: float
+    success: bool
+    seconds: float
+    planned: Tensor = field(repr=False)
+    real: Tensor = field(repr=False)
+    actions: Tensor = field(repr=False)
+
+
+class Problem(Protocol):
+    """Describe a problem of offline planning.
+
+    Fields:
+        name: how the command line calls it.
+        method: the constants chosen for it.
+        updates: of each network that it learns.
+    """
+
+    name: str
+    method: Method
+    updates: int
+
+    def learn(
+        self,
+        seed: int,
+        members: int = 1,
+        updates: int | None = None,
+        out: Path | str | None = None,
+        progress: bool = False,
+    ) -> OfflinePlanner:
+        """Record data and learn from them, all by one seed."""
+
+    def attempt(
+        self, known: OfflinePlanner, method: Method, seed: int
+    ) -> list[Attempt]:
+        """Plan and carry it out, once for each goal."""
+
+    def draw(self, attempt: Attempt) -> list[np.ndarray]:
+        """Return pictures (H, W, 3) of a plan and of what came of it."""
+
+
+# book/planning/offline.md, section "A problem"
+PROBLEMS = {
+    "cartpole": ("cartpole", "CartPole"),
+    "hole": ("pixels", "Hole"),
+    "pixels": ("pixels", "Pixels"),
+    "pushing": ("pushing", "Pushing"),
+}
+
+
+def find_problem(name: str) -> Problem:
+    """Return a problem of this book; ValueError if there is none."""
+    if name not in PROBLEMS:
+        known = ", ".join(PROBLEMS)
+        raise ValueError(f"unknown problem {name!r:.40}; known: {known}")
+    place, kind = PROBLEMS[name]
+    module = importlib.import_module(f"smore_lit.planning.{place}")
+    return getattr(module, kind)()

@@ -1,0 +1,269 @@
+"""Models, searches and the planners on arrays: what holds, what is refused."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from smore_lit.appendix.cli import main
+from smore_lit.planning import cartpole, models, offline, search
+from smore_lit.planning.planners import Descent, roll_out
+
+RNG = np.random.default_rng(0)
+STATES = RNG.normal(size=(60, 2)) * [1.0, 5.0]
+ACTIONS = RNG.normal(size=(60, 1))
+AFTER = STATES + 0.1 * np.concatenate((STATES[:, 1:], ACTIONS), axis=1)
+TABLES = dict(states=STATES, actions=ACTIONS, next_states=AFTER)
+TINY = {"hidden": (8,), "batch_size": 16}
+SHORT = dict(updates=4, model=TINY, score=TINY | {"waves": 1})
+QUICK = offline.Method(
+    descent=Descent(steps=3, rate=0.1), search=search.Search(3, 8, 3)
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def known():
+    return offline.fit_planner(**TABLES, members=3, **SHORT)
+
+
+def miss(x, u):
+    return (x[:, -1] - 1).square().sum(-1)
+
+
+def plan(known, method, seeds=(0, 1), steps=5):
+    given = torch.zeros(len(seeds), 2), torch.zeros(len(seeds), steps, 1)
+    return offline.plan_offline(known, *given, miss, method, seeds)
+
+
+def methods():
+    for planner in offline.PLANNERS:
+        for penalty in offline.PENALTIES:
+            yield dataclasses.replace(QUICK, planner=planner, penalty=penalty)
+
+
+@pytest.mark.parametrize("method", list(methods()), ids=lambda m: m.planner)
+def test_every_planner_plans_each_start_as_if_alone(known, method):
+    both = plan(known, method)
+    assert both.states.shape == (2, 6, 2) and both.actions.shape == (2, 5, 1)
+    for k in range(2):
+        alone = plan(known, method, seeds=(k,))
+        torch.testing.assert_close(
+            alone.actions[0], both.actions[k], rtol=1e-3, atol=1e-4
+        )
+    torch.testing.assert_close(both.costs, miss(both.states, both.actions))
+    again = roll_out(known.dynamics, torch.zeros(2, 2), both.actions)
+    torch.testing.assert_close(again, both.states, rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_charged_moves_the_plan(known):
+    """Every planner but none follows its penalty, and that one only."""
+    free = plan(known, dataclasses.replace(QUICK, planner="none"))
+    for method in methods():
+        charged = dataclasses.replace(method, beta=50.0)
+        found = plan(known, charged).actions
+        if method.planner == "none":
+            assert torch.equal(found, free.actions)
+            continue
+        light = plan(known, dataclasses.replace(method, beta=0.0)).actions
+        assert not torch.allclose(found, light), method
+    gradient = dataclasses.replace(QUICK, planner="ensemble", beta=0.0)
+    torch.testing.assert_close(plan(known, gradient).actions, free.actions)
+
+
+def test_disagreement_is_the_variance_of_the_members(known):
+    x, u = torch.randn(2, 4, 2), torch.randn(2, 3, 1)
+    due = torch.zeros(2)
+    for b in range(2):
+        for t in range(3):
+            guess = known.model(x[b, t : t + 1], u[b, t : t + 1])[:, 0]
+            units = (guess / known.model.reach).numpy()
+            due[b] += units.var(axis=0).sum()
+    found = known.disagreement(x, u)
+    torch.testing.assert_close(found, due, rtol=1e-3, atol=1e-6)
+    alone = models.first_member(known.model)
+    one = x[0, :1], u[0, :1]
+    torch.testing.assert_close(alone(*one)[0], known.model(*one)[0])
+
+
+def test_distance_is_the_smoothed_one(known):
+    from smore_lit.planning.distances import smoothed_distance
+
+    x, u = torch.randn(2, 4, 2), torch.randn(2, 3, 1)
+    spread = known.score.spread
+    z = torch.cat((x[:, :-1], u), dim=-1) / spread
+    due = smoothed_distance(z, known.points / spread, 0.3).sum(-1)
+    torch.testing.assert_close(
+        known.distance(x, u, 0.3), due, rtol=1e-3, atol=1e-4
+    )
+
+
+def test_episodes_become_transitions_without_padding():
+    episodes = dict(
+        observations=RNG.normal(size=(2, 4, 3)),
+        actions=RNG.uniform(-1, 1, size=(2, 3, 2)),
+        achieved_goals=RNG.normal(size=(2, 4, 1)),
+        desired_goals=RNG.normal(size=(2, 1)),
+        lengths=np.array([3, 1]),
+    )
+    x, u, after = offline.list_transitions(episodes)
+    seen = episodes["observations"].astype(np.float32)
+    assert np.array_equal(x, np.concatenate((seen[0, :3], seen[1, :1])))
+    assert np.array_equal(after, np.concatenate((seen[0, 1:], seen[1, 1:2])))
+    assert u.shape == (4, 2)
+
+
+def test_networks_in_a_folder_go_on(tmp_path):
+    first = offline.fit_planner(**TABLES, out=tmp_path, **SHORT)
+    again = offline.fit_planner(**TABLES, out=tmp_path, **SHORT)
+    for one, two in ((first.model, again.model), (first.score, again.score)):
+        for name, value in one.state_dict().items():
+            assert torch.equal(value, two.state_dict()[name]), name
+    with pytest.raises(ValueError, match="another run"):
+        offline.fit_planner(**TABLES, out=tmp_path, **SHORT, seed=1)
+
+
+def changed(**tables):
+    return TABLES | tables
+
+
+@pytest.mark.parametrize(
+    "tables, reason",
+    [
+        (changed(states=STATES[:, 0]), "states must be a table"),
+        (changed(states=STATES[:1], actions=ACTIONS[:1]), "two rows or more"),
+        (changed(actions=ACTIONS[:-1]), "no transitions"),
+        (changed(next_states=AFTER[:, :1]), "no transitions"),
+        (changed(actions=np.zeros((60, 0))), "actions must be a table"),
+        (changed(states=STATES * math.nan), "states must hold no NaN"),
+        (changed(next_states=AFTER + math.inf), "next_states must hold no"),
+        (changed(actions=0 * ACTIONS), "column 0 of actions never varies"),
+        (
+            changed(states=STATES * [1, 0]),
+            "column 1 of states never varies",
+        ),
+        (changed(next_states=STATES), "the change of states never varies"),
+    ],
+)
+def test_transitions_without_a_model_are_refused(tables, reason, tmp_path):
+    with pytest.raises(ValueError, match=reason) as caught:
+        offline.fit_planner(**tables, out=tmp_path / "new", **SHORT)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "make, reason",
+    [
+        (lambda: offline.Method("cme"), "unknown planner 'cme'; known: sgp"),
+        (lambda: offline.Method(penalty="far"), "unknown penalty 'far'"),
+        (lambda: offline.Method(beta=-1.0), "beta must be 0 or more"),
+        (lambda: offline.Method(beta=math.nan), "beta must be 0 or more"),
+        (lambda: search.Search(steps=0), "steps must be 1"),
+        (lambda: search.Search(samples=1), "samples must be 2"),
+        (lambda: search.Search(elites=1), "elites must be 2 to samples"),
+        (lambda: search.Search(elites=200), "elites must be 2 to samples"),
+        (lambda: search.Search(temperature=0.0), "temperature must be pos"),
+        (lambda: models.ModelConfig(hidden=()), "hidden must be"),
+        (lambda: models.ModelConfig(batch_size=0), "batch_size must be"),
+        (lambda: models.ModelConfig(learning_rate=2.0), "learning_rate must"),
+        (
+            lambda: models.train_model(STATES, ACTIONS, AFTER, epochs=3),
+            "unknown option of a model",
+        ),
+        (lambda: offline.find_problem("chess"), "unknown problem 'chess'"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(make, reason):
+    with pytest.raises(ValueError, match=reason) as caught:
+        make()
+    assert "\n" not in str(caught.value)
+
+
+def test_searches_refuse_plans_that_mean_nothing(known):
+    for method in (QUICK, dataclasses.replace(QUICK, planner="cem")):
+        with pytest.raises(ValueError, match="horizon of 0"):
+            plan(known, method, steps=0)
+
+    def blown(x, u):
+        return x[:, 0, 0] * math.inf
+
+    given = torch.zeros(1, 2), torch.zeros(1, 2, 1)
+    method = dataclasses.replace(QUICK, planner="mppi")
+    with pytest.raises(FloatingPointError, match="not finite at step 0"):
+        offline.plan_offline(known, *given, blown, method, [0])
+
+
+def test_a_broken_sample_does_not_stop_a_search(known):
+    """Costs that are NaN count as the worst, unless all are."""
+
+    def cost(x, u):
+        far = miss(x, u)
+        return torch.where(u[:, 0, 0] > 0.5, math.nan, far)
+
+    given = torch.zeros(1, 2), torch.zeros(1, 2, 1)
+    for planner in ("cem", "mppi"):
+        method = dataclasses.replace(QUICK, planner=planner, beta=0.0)
+        found = offline.plan_offline(known, *given, cost, method, [0])
+        assert found.actions.isfinite().all()
+
+
+def test_the_pole_keeps_its_energy_without_a_force():
+    state = torch.tensor([[0.1, 2.0, 0.3, -1.0]]).double()
+
+    def energy(s):
+        p, angle, speed, turn = s[0].tolist()
+        swing = cartpole.LENGTH * turn
+        moving = (cartpole.CART + cartpole.POLE) * speed**2 / 2
+        moving += cartpole.POLE * math.cos(angle) * speed * swing
+        moving += cartpole.POLE * swing**2 / 2
+        height = -cartpole.LENGTH * math.cos(angle)
+        return moving + cartpole.POLE * cartpole.GRAVITY * height
+
+    before, idle = energy(state), torch.zeros(1, 1).double()
+    for _ in range(40):
+        state = cartpole.step_cartpole(state, idle)
+    assert energy(state) == pytest.approx(before, rel=1e-3)
+
+
+def test_recorded_carts_begin_and_end_in_the_box():
+    x, u, after = cartpole.record_cartpole(cartpole.NARROW, 5_000, 0)
+    assert 3_000 < len(x) < 5_000
+    assert cartpole.NARROW.holds(torch.cat((x, u), dim=1)).all()
+    assert cartpole.NARROW.holds(after).all()
+    again = cartpole.record_cartpole(cartpole.NARROW, 5_000, 0)
+    assert torch.equal(again[0], x)
+    outside = torch.tensor([[0.7, 0, 0, 0], [0, 0, 0, 9.1]])
+    assert not cartpole.NARROW.holds(outside).any()
+
+
+@pytest.mark.parametrize(
+    "words, reason",
+    [
+        ("plan chess", "unknown problem 'chess'"),
+        ("plan cartpole --planner best", "unknown planner 'best'"),
+        ("plan cartpole --penalty far", "unknown penalty 'far'"),
+        ("plan cartpole --beta -1", "beta must be 0 or more"),
+        ("plan cartpole --beta much", "must be a finite number"),
+        ("plan cartpole --beta nan", "must be a finite number"),
+        ("plan cartpole --updates 0", "must be a whole number"),
+        ("plan cartpole --members 0", "must be a whole number"),
+        ("plan cartpole --seed -1", "must be a whole number"),
+        ("plan", "PROBLEM"),
+    ],
+)
+def test_the_command_refuses_what_means_nothing(words, reason, capsys):
+    try:
+        code = main(words.split())
+    except SystemExit as stop:
+        code = stop.code
+    assert code == 2
+    said = capsys.readouterr()
+    assert reason in said.err and said.out == ""
+    assert len(said.err.strip().splitlines()) <= 3
