@@ -288,7 +288,7 @@ def add_plan_command(words) -> None:
     add("problem", metavar="PROBLEM", help="cartpole, hole, pixels or pushing")
     text = "sgp (default), none, ensemble, cem or mppi"
     add("--planner", metavar="NAME", default=argparse.SUPPRESS, help=text)
-    text = "weight of what it is charged; else the problem's own"
+    text = "weight of what it is charged; else the one chosen for sgp"
     add(
         "--beta", type=read_number, metavar="FLOAT",
         default=argparse.SUPPRESS, help=text,

@@ -326,7 +326,7 @@ PROBLEMS = {
     "cartpole": ("cartpole", "CartPole"),
     "hole": ("pixels", "Hole"),
     "pixels": ("pixels", "Pixels"),
-    "pushing": ("pushing", "Pushing"),
+    "pushing": ("pushing", "BoxPushing"),
 }
 
 
