@@ -4,7 +4,7 @@
 
 Each seed draws its own data and weights. A row is added as soon as it is
 there, and rows that are there are not made again. Constants were chosen on
-other seeds. `problem` says how well the model was trained, or that the box is
+other seeds. `problem` says how well the model is fitted, or that the box is
 wide; `budget` says how much a search without gradients may do: as much
 processor time as the gradient takes (wall), or as many predictions of the
 model (calls).
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from smore_lit.planning.cartpole import LONG, WIDE, CartPole
+from smore_lit.planning.cartpole import CLOSE, WIDE, CartPole
 from smore_lit.planning.models import first_member
 from smore_lit.planning.search import Search
 from smore_lit.running.files import read_table, write_rows
@@ -24,8 +24,8 @@ from smore_lit.running.files import read_table, write_rows
 FIRST, SEEDS = 1_000, 10
 BUDGETS = {"wall": (100, 128, 12), "calls": (10, 30, 5)}
 PROBLEMS = {
-    "brief": CartPole(),
-    "long": CartPole(model=LONG),
+    "loose": CartPole(),
+    "close": CartPole(model=CLOSE),
     "wide": CartPole(box=WIDE),
 }
 
@@ -41,16 +41,16 @@ def list_methods():
 
     rivals = ("none", 0.0), ("sgp", 0.1), ("ensemble", 10.0)
     for each in rivals:
-        yield "brief", "", method(*each)
+        yield "loose", "", method(*each)
     for each in rivals[:2]:
-        yield "long", "", method(*each)
+        yield "close", "", method(*each)
     for budget in BUDGETS:
         for planner in ("cem", "mppi"):
             for penalty, beta in (("distance", 0.1), ("ensemble", 10.0)):
                 given = planner, beta, penalty, budget
-                yield "brief", budget, method(*given)
+                yield "loose", budget, method(*given)
     for beta in (0.03, 0.3):
-        yield "brief", "", method("sgp", beta)
+        yield "loose", "", method("sgp", beta)
     for each in rivals[:2]:
         yield "wide", "", method(*each)
 
@@ -64,7 +64,7 @@ def choose(planner, method):
 
 def write_paths(problem, runs: str, out: Path) -> None:
     """Write the paths of the first seed, as planned and as they came."""
-    planner = problem.learn(FIRST, 3, out=f"{runs}/cartpole-brief-{FIRST}")
+    planner = problem.learn(FIRST, 3, out=f"{runs}/cartpole-loose-{FIRST}")
     rows = []
     for name, beta in (("none", 0.0), ("sgp", 0.1)):
         method = dataclasses.replace(problem.method, planner=name, beta=beta)
@@ -88,10 +88,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.paths:
-        write_paths(PROBLEMS["brief"], options.runs, options.paths)
+        write_paths(PROBLEMS["loose"], options.runs, options.paths)
     rows = read_table(options.out) if options.out.exists() else []
     for name, budget, method in list_methods():
-        problem, members = PROBLEMS[name], 3 if name == "brief" else 1
+        problem, members = PROBLEMS[name], 3 if name == "loose" else 1
         for seed in range(FIRST, FIRST + SEEDS):
             known = {
                 "problem": name,

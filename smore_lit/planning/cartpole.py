@@ -23,8 +23,8 @@ __all__ = [
     "UPRIGHT",
     "WEIGHTS",
     "swing_cost",
-    "BRIEF",
-    "LONG",
+    "LOOSE",
+    "CLOSE",
     "SeenInABox",
     "CartPole",
     "draw_cartpole",
@@ -180,8 +180,8 @@ def swing_cost(states: Tensor, forces: Tensor) -> Tensor:
 
 
 # book/planning/cartpole.md, section "The problem"
-BRIEF = ("hidden", (128,) * 3), ("learning_rate", 1e-3)
-LONG = ("hidden", (64,) * 3), ("learning_rate", 1e-2)
+LOOSE = ("hidden", (128,) * 3), ("learning_rate", 1e-3)
+CLOSE = ("hidden", (64,) * 3), ("learning_rate", 1e-2)
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class SeenInABox:
     box: Box = NARROW
     count: int = 400_000  # transitions drawn
     updates: int = 4_000
-    model: tuple[tuple[str, Any], ...] = BRIEF
+    model: tuple[tuple[str, Any], ...] = LOOSE
 
     def learn(
         self,
