@@ -24,6 +24,7 @@ __all__ = [
     "PixelModelLearner",
     "Convolution",
     "Residual",
+    "add_planes",
     "UNet",
     "PixelScore",
     "PixelScoreLearner",
@@ -283,6 +284,22 @@ class Residual(nn.Module):
 
 
 # book/planning/pixels.md, section "A U-Net for the score"
+def add_planes(x: Tensor, signals: Tensor) -> Tensor:
+    """Return planes (B, N, C, h, h) with those of place and signals.
+
+    Args:
+        x: planes.
+        signals: (N, B, S); the result is (B, N (C + 2 + S), h, h).
+    """
+    line = torch.linspace(-1, 1, x.shape[-1])
+    place = torch.stack(torch.meshgrid(line, line, indexing="ij"))
+    place = place.expand(*x.shape[:2], *place.shape)
+    plane = signals.transpose(0, 1)[..., None, None]
+    plane = plane.expand(*plane.shape[:3], *x.shape[-2:])
+    return torch.cat((x, place, plane), dim=2).flatten(1, 2)
+
+
+# book/planning/pixels.md, section "A U-Net for the score"
 class UNet(nn.Module):
     """Map two pictures to two pictures, for each of N seeds.
 
@@ -317,7 +334,8 @@ class UNet(nn.Module):
 
     def forward(self, pictures: Tensor, signals: Tensor) -> Tensor:
         """Map (N, B, 2, side, side) and (N, B, signals) to pictures."""
-        x = self.unfold(pictures, signals)
+        x = pixel_unshuffle(pictures.transpose(0, 1), self.fold)
+        x = add_planes(x, signals)
         n = len(pictures)
         fine = self.begin(x)
         coarse = self.middle(pixel_unshuffle(silu(fine), 2))
@@ -333,16 +351,6 @@ class UNet(nn.Module):
             h = block(merge(both.flatten(1, 2)), code)
         h = self.end(silu(h)).unflatten(1, (n, -1))
         return pixel_shuffle(h, self.fold).transpose(0, 1)
-
-    def unfold(self, pictures: Tensor, signals: Tensor) -> Tensor:
-        """Return planes of pixels, of the place and of the signals."""
-        x = pixel_unshuffle(pictures.transpose(0, 1), self.fold)
-        line = torch.linspace(-1, 1, x.shape[-1])
-        place = torch.stack(torch.meshgrid(line, line, indexing="ij"))
-        place = place.expand(*x.shape[:2], *place.shape)
-        plane = signals.transpose(0, 1)[..., None, None]
-        plane = plane.expand(*plane.shape[:3], *x.shape[-2:])
-        return torch.cat((x, place, plane), dim=2).flatten(1, 2)
 
 
 # book/planning/pixels.md, section "A U-Net for the score"
@@ -468,7 +476,8 @@ def train_networks(
     scores = ScoreConfig(
         batch_size=64, learning_rate=3e-3, largest=side, smallest=side / 12
     )
-    places = [None if out is None else Path(out) / n for n in ("model", "score")]
+    folder = None if out is None else Path(out)
+    places = [folder and folder / name for name in ("model", "score")]
     known = dict(states=before, actions=taken, next_states=after)
     data = before, taken, after
     long = Schedule(updates=2 * updates, seeds=members, seed=seed)
@@ -521,8 +530,7 @@ def choose_method(side: int, planner: str = "sgp") -> Method:
     search = Search(80, 100 * times, 10 * times)
     if planner == "mppi":
         search = Search(260, 32 * times)
-    scales = dict(largest=6 * size, smallest=3 * size)
-    descent = Descent(steps, rate, **scales)
+    descent = Descent(steps, rate, largest=6 * size, smallest=3 * size)
     return Method(planner, beta, descent=descent, search=search)
 
 
