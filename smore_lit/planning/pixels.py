@@ -45,6 +45,7 @@ __all__ = [
     "HOLE_GOAL",
     "KernelScore",
     "Glide",
+    "record_hole",
     "steer_point",
     "Hole",
     "draw_point",
@@ -534,6 +535,7 @@ def choose_method(side: int, planner: str = "sgp") -> Method:
     return Method(planner, beta, descent=descent, search=search)
 
 
+# book/planning/pixels.md, section "The problem"
 @dataclass(frozen=True)
 class Pixels:
     """Bring a disc to a place by fifteen actions that are pictures.
@@ -608,6 +610,7 @@ def calm_down(method: Method) -> list[Method]:
     return [method, dataclasses.replace(method, descent=last)]
 
 
+# book/planning/pixels.md, section "The problem"
 def plan_pictures(
     known: OfflinePlanner,
     method: Method,
@@ -659,6 +662,7 @@ def plan_pictures(
     ]
 
 
+# book/planning/pixels.md, section "The problem"
 def find_strange(actions: Tensor, recorded: Tensor) -> Tensor:
     """Tell which pictures of actions (B, T, n) lie outside the data, (B, T).
 
@@ -726,6 +730,14 @@ class Glide(ModelNetwork):
         return (states + actions).expand(self.members, *states.shape)
 
 
+def record_hole(count: int, seed: int) -> Tensor:
+    """Return states outside the disc and actions, side by side, (M, 4)."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.rand(2 * count + 99, 4, generator=generator)
+    points = (2 * drawn - 1) * torch.tensor([1.0, 1.0, 0.1, 0.1])
+    return points[points[:, :2].norm(dim=1) > HOLE][:count]
+
+
 def steer_point(states: Tensor, actions: Tensor) -> Tensor:
     """Return ten times the squared distance of the end to the goal, (B,)."""
     return 10 * (states[:, -1] - torch.tensor(HOLE_GOAL)).square().sum(dim=-1)
@@ -758,11 +770,7 @@ class Hole:
         progress: bool = False,
     ) -> OfflinePlanner:
         """Record steps outside the disc."""
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.rand(2 * self.count + 99, 4, generator=generator)
-        points = (2 * drawn - 1) * torch.tensor([1.0, 1.0, 0.1, 0.1])
-        kept = points[:, :2].norm(dim=1) > HOLE
-        points = points[kept][: self.count]
+        points = record_hole(self.count, seed)
         return OfflinePlanner(Glide(members), KernelScore(points), points)
 
     def attempt(
@@ -787,10 +795,8 @@ class Hole:
 
     def draw(self, attempt: Attempt) -> list[np.ndarray]:
         """Draw the point, its path and the disc, step by step."""
-        return [
-            draw_point(attempt.real[: step + 1])
-            for step in range(len(attempt.real))
-        ]
+        steps = range(1, len(attempt.real) + 1)
+        return [draw_point(attempt.real[:step]) for step in steps]
 
 
 # book/planning/pixels.md, section "The hole, as a problem"
