@@ -516,6 +516,7 @@ def plan_problem(options) -> Answer:
         "attempts": rows,
     }
     if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
         values["films"] = film_plans(problem, found, folder)
         text = json.dumps(plain(values), indent=2) + "\n"
         write_atomic(folder / "plan.json", text)
