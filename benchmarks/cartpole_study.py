@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from smore_lit.planning.cartpole import CLOSE, WIDE, CartPole
+from smore_lit.planning.cartpole import CLOSE, WIDE, CartPole, record_cartpole
 from smore_lit.planning.models import first_member
 from smore_lit.planning.search import Search
 from smore_lit.running.files import read_table, write_rows
@@ -78,15 +78,62 @@ def write_paths(problem, runs: str, out: Path) -> None:
     write_rows(out, rows)
 
 
+def write_errors(runs: str, out: Path) -> None:
+    """Write the errors of the networks of all seeds.
+
+    Of the models on fresh transitions; of the score, by Eq. (score-error), at
+    400 noisy points against the exact score of all recorded ones.
+    """
+    rows = []
+    for name, members in (("loose", 3), ("close", 1)):
+        problem = PROBLEMS[name]
+        x, u, after = record_cartpole(problem.box, 20_000, seed=999)
+        for seed in range(FIRST, FIRST + SEEDS):
+            folder = f"{runs}/cartpole-{name}-{seed}"
+            planner = problem.learn(seed, members, out=folder)
+            model, score = planner.model, planner.score
+            missed = (model(x, u)[0] - after) / model.reach
+            error = float(missed.square().mean().sqrt())
+            row = {"network": name, "seed": seed, "scale": ""}
+            rows.append(row | {"error": error})
+            if name == "loose":
+                known = record_cartpole(problem.box, problem.count, seed)
+                points = torch.cat(known[:2], dim=1)
+                rows += compare_score(score, points, seed)
+    write_rows(out, rows)
+
+
+def compare_score(score, points: torch.Tensor, seed: int) -> list[dict]:
+    """Return the error of a score (one network) at four scales."""
+    clean = (points - score.middle) / score.spread
+    generator, rows = torch.Generator().manual_seed(seed), []
+    for scale in (1.0, 0.63, 0.5, 0.4):
+        chosen = torch.randint(len(clean), (400,), generator=generator)
+        noise = torch.randn(400, clean.shape[1], generator=generator)
+        noisy = clean[chosen] + scale * noise
+        near = -torch.cdist(noisy.double(), clean.double()).square() / 2
+        weights = (near / scale**2).softmax(dim=-1)
+        due = (weights @ clean.double() - noisy) / scale**2
+        found = score((noisy * score.spread + score.middle)[None], scale)[0]
+        missed = found * score.spread - due
+        error = float((missed.square().sum() / due.square().sum()).sqrt())
+        row = {"network": "score", "seed": seed, "scale": scale}
+        rows.append(row | {"error": error})
+    return rows
+
+
 def main() -> None:
     """Add the rows that are missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--out", required=True, metavar="CSV", type=Path)
     add("--runs", default="runs/plans", metavar="DIR", help="of networks")
+    add("--errors", metavar="CSV", type=Path, help="of the networks")
     add("--paths", metavar="CSV", type=Path, help="of the first seed")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.errors:
+        write_errors(options.runs, options.errors)
     if options.paths:
         write_paths(PROBLEMS["loose"], options.runs, options.paths)
     rows = read_table(options.out) if options.out.exists() else []

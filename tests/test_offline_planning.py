@@ -44,7 +44,8 @@ def plan(known, method, seeds=(0, 1), steps=5):
 
 def methods():
     for planner in offline.PLANNERS:
-        for penalty in offline.PENALTIES:
+        searches = planner in ("cem", "mppi")
+        for penalty in offline.PENALTIES if searches else ["distance"]:
             yield dataclasses.replace(QUICK, planner=planner, penalty=penalty)
 
 
@@ -75,6 +76,16 @@ def test_what_is_charged_moves_the_plan(known):
         assert not torch.allclose(found, light), method
     gradient = dataclasses.replace(QUICK, planner="ensemble", beta=0.0)
     torch.testing.assert_close(plan(known, gradient).actions, free.actions)
+
+
+def test_one_model_cannot_disagree(known):
+    alone = dataclasses.replace(known, model=models.first_member(known.model))
+    for changes in (
+        dict(planner="ensemble"),
+        dict(planner="cem", penalty="ensemble"),
+    ):
+        with pytest.raises(ValueError, match="one model cannot disagree"):
+            plan(alone, dataclasses.replace(QUICK, **changes))
 
 
 def test_disagreement_is_the_variance_of_the_members(known):
@@ -164,6 +175,10 @@ def test_transitions_without_a_model_are_refused(tables, reason, tmp_path):
         (lambda: offline.Method("cme"), "unknown planner 'cme'; known: sgp"),
         (lambda: offline.Method(penalty="far"), "unknown penalty 'far'"),
         (lambda: offline.Method(beta=-1.0), "beta must be 0 or more"),
+        (
+            lambda: offline.Method("sgp", penalty="ensemble"),
+            "the planner sgp has no penalty to choose",
+        ),
         (lambda: offline.Method(beta=math.nan), "beta must be 0 or more"),
         (lambda: search.Search(steps=0), "steps must be 1"),
         (lambda: search.Search(samples=1), "samples must be 2"),
@@ -249,6 +264,7 @@ def test_recorded_carts_begin_and_end_in_the_box():
         ("plan chess", "unknown problem 'chess'"),
         ("plan cartpole --planner best", "unknown planner 'best'"),
         ("plan cartpole --penalty far", "unknown penalty 'far'"),
+        ("plan cartpole --penalty ensemble", "no penalty to choose"),
         ("plan cartpole --beta -1", "beta must be 0 or more"),
         ("plan cartpole --beta much", "must be a finite number"),
         ("plan cartpole --beta nan", "must be a finite number"),

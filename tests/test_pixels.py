@@ -186,14 +186,6 @@ def test_the_guide_asks_at_noisy_points_and_takes_the_noise_off(known):
     torch.testing.assert_close(found, due, atol=1e-2, rtol=1e-3)
 
 
-def test_distances_by_a_product_are_the_smoothed_ones(known):
-    states, actions = torch.rand(2, 4, 64), torch.rand(2, 3, 64)
-    few = dataclasses.replace(known, points=known.points[:20])
-    slow = super(pixels.PixelPlanner, few).distance(states, actions, 1.5)
-    fast = few.distance(states, actions, 1.5)
-    torch.testing.assert_close(fast, slow, atol=1e-2, rtol=1e-4)
-
-
 def test_the_cost_is_on_centroids():
     path = torch.tensor([[[0.0, 0.0], [0.3, 0.0], list(pixels.GOAL)]])
     moves = torch.tensor([[[0.5, 0.0], [0.0, 0.0]]])

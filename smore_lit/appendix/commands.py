@@ -495,6 +495,7 @@ def verify_part(options) -> Answer:
 def plan_problem(options) -> Answer:
     """Plan with recorded data, carry it out, and compare."""
     from smore_lit.planning.offline import find_problem, Method
+    from smore_lit.running.loop import Schedule, fix_products
 
     problem = find_problem(options.problem)
     asked = given(options, Method)
@@ -506,7 +507,8 @@ def plan_problem(options) -> Answer:
     known = problem.learn(
         options.seed, members, options.updates, folder, not silent
     )
-    found = problem.attempt(known, method, options.seed)
+    with fix_products(Schedule()):  # one thread
+        found = problem.attempt(known, method, options.seed)
     rows = [describe_attempt(each) for each in found]
     values = {
         "problem": problem.name,

@@ -79,6 +79,12 @@ class Method:
             raise ValueError(
                 f"unknown penalty {self.penalty!r:.40}; known: {known}"
             )
+        searches = self.planner in ("cem", "mppi")
+        if self.penalty != "distance" and not searches:
+            raise ValueError(
+                f"the planner {self.planner} has no penalty to choose: only"
+                " cem and mppi have"
+            )
         if not 0.0 <= self.beta < math.inf:
             raise ValueError(f"beta must be 0 or more, got {self.beta}")
 
@@ -119,9 +125,17 @@ class OfflinePlanner:
         return -(scale**2) * exponents.logsumexp(dim=-1).sum(dim=-1)
 
     def disagreement(self, states: Tensor, actions: Tensor) -> Tensor:
-        """Return Eq. (disagreement) of this chapter for plans, (B,)."""
+        """Return Eq. (disagreement) of this chapter for plans, (B,).
+
+        Raises:
+            ValueError: the model has one member.
+        """
         before, taken = states[:, :-1].flatten(0, 1), actions.flatten(0, 1)
         found = self.model(before, taken) / self.model.reach
+        if len(found) < 2:
+            raise ValueError(
+                "one model cannot disagree: learn two members or more"
+            )
         spread = found.var(dim=0, correction=0).sum(dim=-1)
         return spread.view(actions.shape[:2]).sum(dim=-1)
 

@@ -428,16 +428,6 @@ class PixelPlanner(OfflinePlanner):
         noise, spread = torch.stack(drawn), scale * self.score.spread
         return super().guide(points + spread * noise, scale) + noise / spread
 
-    def distance(self, states: Tensor, actions: Tensor, scale: float):
-        """Return how far plans are from data, (B,), by a product."""
-        spread = self.score.spread[0]
-        points = torch.cat((states[:, :-1], actions), dim=-1) / spread
-        known = self.points / spread
-        far = points.square().sum(dim=-1, keepdim=True) / 2
-        far = far + known.square().sum(dim=-1) / 2 - points @ known.mT
-        soft = -(scale**2) * (-far / scale**2).logsumexp(dim=-1)
-        return soft.sum(dim=-1)
-
 
 def steer_pixels(states: Tensor, actions: Tensor) -> Tensor:
     """Return the cost (B,) of Eq. (pixel-cost) of this chapter."""
