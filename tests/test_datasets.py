@@ -326,8 +326,12 @@ def test_total_is_the_tasks_own_at_any_share(name, percent):
         total = getattr(task, f"{size}_episodes")
         assert sum(counts.values()) == total
         assert counts["expert"] == int(percent * 10) * total // 1000
-    assert task.paper_episodes in (2_000, 40_000)
+    assert task.paper_episodes in (1_030, 2_000, 40_000)
     assert datasets.count_halves(task, "tiny", 10)["expert"] == 20
+    if task.paper_episodes == 1_030:
+        published = datasets.choose_percent(task, None)
+        counts = datasets.count_halves(task, "paper", published)
+        assert counts == {"expert": 30, "random": 1_000}
 
 
 def test_noise_is_a_task_of_its_own(tmp_path):

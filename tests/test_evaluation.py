@@ -250,10 +250,13 @@ def by_hand(task, episodes):
                 for key in ("observation", "desired_goal")
             )
             action = np.asarray(act(place, goal), np.float32)
-            state, reward, *_, info = env.step(action)
+            state, reward, ended, _, info = env.step(action)
             pair = state["achieved_goal"], state["desired_goal"]
             assert reward == env.unwrapped.compute_reward(*pair, {})
             paid.append(reward + 1)
+            if ended:
+                paid += [0.0] * (task.horizon - len(paid))
+                break
         gap = np.linalg.norm(pair[0] - pair[1])
         found.append((float(info["is_success"]), np.array(paid), gap))
     env.close()
@@ -263,6 +266,7 @@ def by_hand(task, episodes):
 @pytest.mark.parametrize("task", list_tasks().values(), ids=list(list_tasks()))
 def test_every_task_is_scored_as_its_environment_says(task):
     episodes = 12 if task.name == "SawyerDoor" else 5
+    episodes = 2 if task.horizon > 50 else episodes
     acts = [Spoiled(task, k) for k in range(episodes)]
 
     def act(observations, goals):

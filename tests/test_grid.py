@@ -86,10 +86,18 @@ def test_every_table_expands_and_costs_something(name, protocol):
         assert tasks == {task for task, *_ in asked}
 
 
-def test_the_four_of_locomotion_are_named_as_missing():
+def test_every_task_of_table_1_exists_and_locomotion_has_fewer_episodes():
     found = grid.expand(["table1"])
-    assert len(found.jobs) == 56 and len(found.missing) == 4
-    assert all("TgtVel" in line for line in found.missing)
+    assert len(found.jobs) == 84 and not found.missing
+    for job in found.jobs:
+        long = "TgtVel" in job.cell.task
+        assert job.plan.eval_episodes == (10 if long else 50)
+        assert job.cell.expert_percent is None
+
+
+def test_a_task_that_does_not_exist_is_named_as_missing():
+    cell = cells.Cell("Juggle", "smore")
+    assert "does not exist here yet" in grid.what_is_missing(cell, "SMORe")
 
 
 def test_a_method_without_the_preset_is_named():

@@ -40,7 +40,8 @@ def test_spaces_ranges_threshold_and_horizon(task):
     assert (env.action_space.low == -1).all()
     assert (env.action_space.high == 1).all()
     assert env.unwrapped.distance_threshold == task.threshold
-    assert env.spec.max_episode_steps == task.horizon == 50
+    assert env.spec.max_episode_steps == task.horizon
+    assert task.horizon == (1_000 if "TgtVel" in task.name else 50)
     assert set(env.reset(seed=0)[0]) == set(spaces)
 
 
@@ -54,7 +55,10 @@ def test_reward_and_success_are_of_the_state_after_the_action(task):
         assert (achieved == task.phi(state["observation"])).all()
         assert raw + 1 == task.reward(achieved, desired)
         assert info["is_success"] == task.success(achieved, desired)
-        assert not ended and cut == (t == task.horizon - 1)
+        assert cut == (t == task.horizon - 1)
+        assert not ended or task.name.startswith("Ant")
+        if ended:
+            break
 
 
 @EVERY

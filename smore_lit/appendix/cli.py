@@ -163,11 +163,10 @@ def add_mixture(parser) -> None:
 
 def add_percent(parser) -> None:
     """Add the option that says how many of the episodes are an expert's."""
-    text = "share of expert episodes (default 10)"
+    text = "share of expert episodes (default: as published, mostly 10)"
     parser.add_argument(
         "--expert-percent",
         type=float,
-        default=10.0,
         metavar="FLOAT",
         help=text,
     )

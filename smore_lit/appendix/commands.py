@@ -167,7 +167,7 @@ def name_manifest(task: Task, options) -> Path:
             raise ValueError(
                 f"no dataset {path}: make it with smore-lit data make"
                 f" {task.name} --size {options.size}"
-                f" --expert-percent {options.expert_percent:g}"
+                f" --expert-percent {path.stem.rpartition('-')[2]}"
             )
         return path
     return shipped

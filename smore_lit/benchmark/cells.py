@@ -87,13 +87,13 @@ class Cell:
     algorithm: str
     preset: str = "shared"
     settings: tuple[tuple[str, Any], ...] = ()  # what differs from it
-    expert_percent: float = 10.0
+    expert_percent: float | None = None  # None: as published
 
     @property
     def label(self) -> str:
         """Return preset, algorithm and what differs, in one line."""
         changes = [f"{name}={value}" for name, value in self.settings]
-        if self.expert_percent != 10.0:
+        if self.expert_percent is not None:
             changes.append(f"expert={self.expert_percent:g}%")
         return " ".join([self.preset, self.algorithm, *changes])
 
@@ -124,7 +124,7 @@ def cells_of(name: str, preset: str) -> Iterator[tuple[Cell, str]]:
         if row["beta"] not in (None, MIXTURE_RATIO):
             settings = settings | {"beta": row["beta"]}
         percent = row["expert_percent"]
-        percent = 10.0 if percent is None else float(percent)
+        percent = None if percent in (None, 10) else float(percent)
         changes = tuple(sorted(settings.items()))
         cell = Cell(row["task"], algorithm, preset, changes, percent)
         yield cell, row["algorithm"]

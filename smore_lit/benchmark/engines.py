@@ -357,8 +357,9 @@ def make_missing_data(
 
     asked = [(j.cell.task, j.size, j.cell.expert_percent) for j in jobs]
     for task, size, percent in dict.fromkeys(asked):
-        if not manifest_path(task, size, percent, root).exists():
-            write(f"making data: {task}, {size}, {percent:g} % expert")
+        path = manifest_path(task, size, percent, root)
+        if not path.exists():
+            write(f"making data: {task}, {path.stem} % expert")
             make_dataset(
                 task,
                 size,

@@ -6,6 +6,7 @@ that ask for the same run share it.
 """
 
 __all__ = [
+    "SHORT",
     "Protocol",
     "PAPER_UPDATES",
     "CPU_UPDATES",
@@ -42,6 +43,9 @@ from smore_lit.worlds.tasks import list_tasks, load_task
 
 
 # book/benchmark/grid.md, section "How long each is trained"
+SHORT = 50  # steps of an episode, in all tasks but those of locomotion
+
+
 @dataclass(frozen=True)
 class Protocol:
     """Say how long each cell is trained, on how much data."""
@@ -56,7 +60,8 @@ class Protocol:
 
     def plan(self, task: str, **changes) -> Plan:
         """Return the plan for a task; changes are fields of `Plan`."""
-        base = load_task(task).base
+        known_task = load_task(task)
+        base, long = known_task.base, known_task.horizon > SHORT
         updates = changes.pop("updates", None)
         updates = updates or self.updates.get(base, self.updates[""])
         known: dict[str, Any] = dict(
@@ -64,7 +69,7 @@ class Protocol:
             seeds=self.seeds,
             seed=self.first_seed,
             eval_every=max(1, updates // self.looks),
-            eval_episodes=self.eval_episodes,
+            eval_episodes=min(self.eval_episodes, 10 if long else 50),
             threads=1,
         )
         return Plan(**known | changes)

@@ -13,6 +13,7 @@ __all__ = [
     "name_column",
     "read_printed",
     "group_scores",
+    "metric_on",
     "at_last",
     "summarise",
     "mark_best",
@@ -44,7 +45,7 @@ from typing import Any
 import numpy as np
 
 from smore_lit.benchmark.cells import Cell, cells_of
-from smore_lit.benchmark.grid import expand
+from smore_lit.benchmark.grid import SHORT, expand
 from smore_lit.benchmark.statistics import (
     compare_with_best,
     interquartile_mean,
@@ -126,11 +127,11 @@ def report(
         if cell not in jobs or found is None:
             missing.append(f"{cell.task} {method}")
             continue
-        last = at_last(found, metric)
-        scores[cell.task, method] = last
+        headline = metric_on(cell.task, metric)
+        scores[cell.task, method] = at_last(found, headline)
         rows.append(
             {"task": cell.task, "method": method}
-            | summarise(found, metric, cell.task)
+            | summarise(found, headline, cell.task)
             | printed.get((cell.task, method), {})
         )
     mark_best(rows, scores, metric)
@@ -153,7 +154,7 @@ def name_column(method: str, cell: Cell) -> str:
     parts = [method]
     if "beta" in changes:
         parts.append(f"beta {changes['beta']:g}")
-    if cell.expert_percent != 10.0:
+    if cell.expert_percent is not None:
         parts.append(f"{cell.expert_percent:g} %")
     return ", ".join(parts)
 
@@ -166,7 +167,7 @@ def read_printed(name: str) -> tuple[str, dict]:
             metric = METRIC_OF[row["metric"]]
             beta, percent = row["beta"], row["expert_percent"]
             settings = () if beta in (None, 0.5) else (("beta", beta),)
-            percent = 10.0 if percent is None else float(percent)
+            percent = None if percent in (None, 10) else float(percent)
             cell = Cell(row["task"], "", "", settings, percent)
             column = name_column(row["algorithm"], cell)
             found[row["task"], column] = {
@@ -189,6 +190,12 @@ def group_scores(study: str, store) -> dict[tuple[str, str], list[dict]]:
     for row in rows:
         groups.setdefault((row["task"], row["label"]), []).append(row)
     return groups
+
+
+def metric_on(task: str, metric: str) -> str:
+    """Return the metric of a table on one task: long ones discount less."""
+    long = load_task(task).horizon > SHORT
+    return "return_0999" if metric == "return_099" and long else metric
 
 
 def at_last(rows: list[dict], metric: str) -> np.ndarray:
@@ -354,7 +361,7 @@ def normalise(found: Report, tasks: list[str], method: str) -> list:
     """Return a method's scores on each task, 1 the highest possible."""
     return [
         found.scores[task, method]
-        / possible(found.metric, load_task(task).horizon)[1]
+        / possible(metric_on(task, found.metric), load_task(task).horizon)[1]
         for task in tasks
     ]
 
@@ -380,11 +387,12 @@ def draw_curves(study: str, tasks: Sequence[str], labels: dict, store=None):
     for ax in axes.flat[len(tasks) :]:
         ax.set_visible(False)
     for ax, task in zip(axes.flat, tasks):
+        metric = metric_on(task, "return_099")
         for label, (title, look) in labels.items():
             rows = groups.get((task, label), [])
             updates = sorted({row["updates"] for row in rows})
             means = [
-                np.mean([r["return_099"] for r in rows if r["updates"] == u])
+                np.mean([r[metric] for r in rows if r["updates"] == u])
                 for u in updates
             ]
             ax.plot(updates, means, label=title, **look)

@@ -40,6 +40,7 @@ __all__ = [
     "behaviour",
     "average",
     "data_root",
+    "choose_percent",
     "manifest_path",
     "versions",
     "list_shards",
@@ -160,8 +161,8 @@ def as_percent(expert_percent: float) -> str:
 def behaviour_policy(task: Task, half: str):
     """Return the policy that collects `half` of the data."""
     if half == "random":
-        return random_policy(task)
-    return Noisy(expert(task))
+        return task.companion or random_policy(task)
+    return Noisy(expert(task)) if task.spoiled else expert(task)
 
 
 def episode_seeds(seed: int, task: Task, half: str, index: int):
@@ -449,9 +450,15 @@ def data_root(root=None) -> Path:
     return as_path(root or os.environ.get("SMORE_LIT_DATA") or "data")
 
 
-def manifest_path(task, size, expert_percent, root=None) -> Path:
+def choose_percent(task: Task, expert_percent: float | None) -> float:
+    """Return the share of experts, by default that of the published data."""
+    return task.expert_percent if expert_percent is None else expert_percent
+
+
+def manifest_path(task, size, expert_percent=None, root=None) -> Path:
     """Return the path of a mixture's manifest; it need not exist."""
     task = load_task(task)
+    expert_percent = choose_percent(task, expert_percent)
     count_episodes(task, size)
     folder = data_root(root) / re.sub(r"[^\w.=-]", "_", task.name)
     return folder / f"{size}-{as_percent(expert_percent)}.json"
@@ -493,7 +500,7 @@ def list_shards(folder: Path, counts: dict, length: int, ledgers) -> list:
 def make_dataset(
     task: Task | str,
     size: str = "paper",
-    expert_percent: float = 10.0,
+    expert_percent: float | None = None,
     seed: int = 0,
     workers: int = 2,
     root=None,
@@ -504,7 +511,8 @@ def make_dataset(
     Args:
         task: a task or its name.
         size: "paper", "cpu" or "tiny"; see `count_episodes`.
-        expert_percent: share of expert episodes, 0 to 100.
+        expert_percent: share of expert episodes, 0 to 100; the published
+            one, mostly 10, when left out.
         seed: non-negative; decides every episode.
         workers: processes that simulate; 0 uses this one. No effect on data.
         root: folder of all data, see `data_root`.
@@ -520,6 +528,7 @@ def make_dataset(
     """
     seed, workers = as_whole("seed", seed), check_workers(workers)
     task = load_task(task)
+    expert_percent = choose_percent(task, expert_percent)
     path = manifest_path(task, size, expert_percent, root)
     counts = count_halves(task, size, expert_percent)
     ledgers = fill_halves(
@@ -862,7 +871,7 @@ def read_dataset(
 def load_dataset(
     task: Task | str,
     size: str = "paper",
-    expert_percent: float = 10.0,
+    expert_percent: float | None = None,
     root=None,
 ) -> dict[str, np.ndarray]:
     """Return a dataset, every byte of it verified.
@@ -870,7 +879,8 @@ def load_dataset(
     Args:
         task: a task or its name.
         size: "paper", "cpu" or "tiny"; see `count_episodes`.
-        expert_percent: share of expert episodes, 0 to 100.
+        expert_percent: share of expert episodes, 0 to 100; the published
+            one, mostly 10, when left out.
         root: folder of all data, see `data_root`.
 
     Returns:
@@ -883,6 +893,7 @@ def load_dataset(
         ValueError: it does not exist, or anything in it is wrong.
     """
     task = load_task(task)
+    expert_percent = choose_percent(task, expert_percent)
     path = manifest_path(task, size, expert_percent, root)
     if not path.exists():
         raise ValueError(

@@ -632,6 +632,12 @@ class Tables:
         with np.errstate(over="ignore"):
             return table[()].astype(kind)
 
+    def read_states(self, name: str, task: Task) -> np.ndarray:
+        """Return observations (N, O), of wider ones the first columns."""
+        shape, size = find_table(self.file, name).shape, task.observation_size
+        wide = shape[1] if len(shape) == 2 and shape[1] in task.wider else size
+        return self.read(name, wide)[:, :size]
+
 
 @contextlib.contextmanager
 def open_tables(path) -> Iterator[Tables]:
@@ -668,7 +674,7 @@ def read_d4rl(path, task: Task, steps=None, own=True) -> Recording:
     Source: Fu et al. 2020.
     """
     with open_tables(path) as tables:
-        observations = tables.read("observations", task.observation_size)
+        observations = tables.read_states("observations", task)
         actions = tables.read("actions", task.action_size)
         ends = tables.read("terminals") | tables.read("timeouts")
         named = read_goals(tables, ("infos/goal",) if own else (), task)
@@ -779,7 +785,7 @@ def read_episode(tables: Tables, task: Task, name: str, own: bool) -> tuple:
     place = f"{name}/observations"
     nested = not hasattr(walk(tables.file, place), "dtype")
     state = f"{place}/observation" if nested else place
-    observations = tables.read(state, task.observation_size)
+    observations = tables.read_states(state, task)
     actions = tables.read(f"{name}/actions", task.action_size)
     if len(observations) != len(actions) + 1:
         raise ValueError(
@@ -1074,7 +1080,7 @@ def import_dataset(
     task: Task | str,
     out=None,
     expert=None,
-    expert_percent: float = 10.0,
+    expert_percent: float | None = None,
     root=None,
     **options,
 ) -> Path:
@@ -1084,7 +1090,8 @@ def import_dataset(
         path, form, task: see `read_foreign`; `task` must be in `list_tasks`.
         out: folder to write; None: ROOT/TASK/FORM, see `data_root`.
         expert: a second file, with expert episodes, to be mixed in.
-        expert_percent: share of it, by the rule of `mix`.
+        expert_percent: share of it, by the rule of `mix`; the published one,
+            mostly 10, when left out.
         root: folder of all data.
         options: steps, goal, clip; see `read_foreign`.
 
@@ -1102,6 +1109,7 @@ def import_dataset(
     halves, name, percent = {"imported": arrays}, "imported", None
     if expert is not None:
         experts, _ = read_named(expert, form, task, **options)
+        expert_percent = datasets.choose_percent(task, expert_percent)
         halves = mix(arrays, experts, expert_percent)
         origin["expert_sha256"] = fingerprint(expert)
         share = datasets.as_percent(expert_percent)

@@ -11,6 +11,7 @@ __all__ = [
     "load_policy",
     "DESCRIPTION",
     "save_policy",
+    "single_policy",
     "Actor",
     "trace_policy",
 ]
@@ -155,7 +156,7 @@ class Policy:
             ValueError: another form, or `seed` was not trained.
             OSError: the file cannot be written.
         """
-        write_atomic(path, trace_policy(self, form, self.index(seed)))
+        write_atomic(path, trace_policy(self, form, seed))
 
 
 # book/learning/policies.md, section "A policy to act with"
@@ -248,19 +249,32 @@ def save_policy(
 
 
 # book/learning/policies.md, section "Export a policy"
+def single_policy(policy: Policy, seed: int | None = None) -> Policy:
+    """Return the policy of one seed alone, on the CPU.
+
+    Args:
+        policy: of N seeds.
+        seed: which training seed; the first when left out.
+
+    Raises:
+        ValueError: `seed` was not trained.
+    """
+    index = policy.index(seed)
+    saved = {
+        name: value.cpu() if name.startswith("scaler.")
+        else value[index : index + 1].cpu()
+        for name, value in policy.networks.state_dict().items()
+    }  # every other parameter leads with its seed
+    one = policy.description | {"seeds": [policy.seeds[index]]}
+    return _build(one, saved, policy.agent)
+
+
 class Actor(nn.Module):
     """Act as one seed of a policy does, on tensors alone."""
 
-    def __init__(self, policy: Policy, index: int):
+    def __init__(self, policy: Policy, seed: int | None = None):
         super().__init__()
-        held = policy.networks.state_dict()
-        saved = {
-            name: value.cpu() if name.startswith("scaler.")
-            else value[index : index + 1].cpu()
-            for name, value in held.items()
-        }  # every parameter leads with its seed
-        one = policy.description | {"seeds": [policy.seeds[index]]}
-        alone = _build(one, saved, policy.agent)
+        alone = single_policy(policy, seed)
         self.networks, self.decide = alone.networks, alone.agent.act
 
     def forward(self, observations: Tensor, goals: Tensor) -> Tensor:
@@ -272,11 +286,12 @@ class Actor(nn.Module):
 
 
 # book/learning/policies.md, section "Export a policy"
-def trace_policy(policy: Policy, form: str, index: int) -> bytes:
-    """Return the seed at `index` of `policy` as a file of TorchScript.
+def trace_policy(policy: Policy, form: str, seed: int | None) -> bytes:
+    """Return one seed of `policy` as a file of TorchScript.
 
     Raises:
-        ValueError: another form, or a record that acts otherwise.
+        ValueError: another form, no such seed, or a record that acts
+            otherwise.
     """
     if form != "torchscript":
         raise ValueError(f"unknown form {form!r}: write torchscript")
@@ -291,12 +306,12 @@ def trace_policy(policy: Policy, form: str, index: int) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # on TorchScript's age
-        actor = Actor(policy, index).eval()
+        actor = Actor(policy, seed).eval()
         traced = torch.jit.freeze(torch.jit.trace(actor, tuple(small)))
         found = traced(*large).numpy()
         torch.jit.save(traced, buffer)
     many = (x.expand(len(policy.seeds), -1, -1) for x in large)
-    gap = np.abs(policy(*many)[index] - found).max()
+    gap = np.abs(policy(*many)[policy.index(seed)] - found).max()
     if not gap <= 1e-6:
         raise ValueError(
             f"{policy.agent.name} cannot be exported: its record acts"

@@ -43,7 +43,7 @@ def environment_class():
     import gymnasium
 
     class GoalEnvironment(gymnasium.Env):
-        """Play `world` by the numbers of `task`; never ends by itself."""
+        """Play `world` by the numbers of `task`; ends when it is over."""
 
         metadata = {"render_modes": ["rgb_array"], "render_fps": 25}
 
@@ -77,7 +77,8 @@ def environment_class():
             pair = state["achieved_goal"], state["desired_goal"]
             info = {"is_success": float(self.task.success(*pair))}
             reward = self.compute_reward(*pair, info)
-            return state, reward, False, False, info
+            over = getattr(self.world, "over", False)
+            return state, reward, over, False, info
 
         def compute_reward(self, achieved, desired, info):
             """Return 0 where the goal is reached and -1 elsewhere."""

@@ -53,6 +53,7 @@ def find_words(task: Task) -> tuple[tuple[int, ...], Reference]:
 def describe_numbers(task: Task) -> list[tuple]:
     """Return (name, value) of what a task fixes."""
     unit, (index, words) = task.unit, find_words(task)
+    ends = words.ends and f", or {words.ends}"
     goal = index[0] if len(index) == 1 else f"{index[0]} to {index[-1]}"
     rows = [
         ("simulator", f"`{task.env_id}`"),
@@ -61,7 +62,7 @@ def describe_numbers(task: Task) -> list[tuple]:
         ("goal", words.goal),
         ("achieved goal", f"observation, column {goal}"),
         ("reached", f"distance at most {task.threshold:g} {unit}"),
-        ("horizon", f"{task.horizon} steps, never shorter"),
+        ("horizon", f"{task.horizon} steps{ends}"),
         ("episodes, paper", f"{task.paper_episodes:,}"),
         ("episodes, cpu", f"{task.cpu_episodes:,}"),
     ]

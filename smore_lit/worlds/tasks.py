@@ -101,6 +101,7 @@ class Reference:
     start: str  # how an episode begins
     history: tuple[str, ...]  # versions
     differences: tuple[str, ...]  # from the environment of the paper
+    ends: str = ""  # what ends an episode early
 
 
 # book/worlds/tasks.md, section "What a task is"
@@ -168,9 +169,13 @@ class Task(Judge):
     action_noise: float = 0.0  # standard deviation, in units of action
     simulators: tuple[str, ...] = ("gymnasium",)  # they decide its physics
     expert: str | Callable | None = None  # a policy, its class or its place
+    spoiled: bool = True  # recorded experts have the benchmark's noise
+    companion: Callable | None = None  # of the other half; None: uniform
+    expert_percent: float = 10.0  # of the published mixture
     picture: tuple[int, int, int] | None = None  # (H, W, C): observations
     reference: Reference | None = None
     env_kwargs: dict | None = field(default=None, hash=False)  # for its maker
+    wider: tuple[int, ...] = ()  # public observations that begin with ours
 
     from_env = classmethod(read_environment)
 
