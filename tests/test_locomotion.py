@@ -158,3 +158,79 @@ def test_unknown_data_of_a_robot_end_in_one_line(tmp_path, capsys):
     assert main(words) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and "--expert-percent 3" in told
+
+
+def write_falls(path, lengths):
+    """Write a file of D4RL with falls at the ends of short episodes."""
+    rng = np.random.default_rng(0)
+    rows = sum(lengths)
+    ends = np.cumsum(lengths) - 1
+    fallen = np.isin(np.arange(rows), ends[np.array(lengths) < 30])
+    states = rng.normal(size=(rows, 111)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        file["observations"] = states
+        file["actions"] = rng.uniform(-1, 1, (rows, 8)).astype(np.float32)
+        file["terminals"] = fallen
+        file["timeouts"] = np.isin(np.arange(rows), ends) & ~fallen
+    return states[:, :27]
+
+
+def test_public_falls_become_short_episodes(tmp_path):
+    lengths = [30, 7, 1, 30, 2]  # rows; one falls in its first step
+    path = tmp_path / "ant.hdf5"
+    states = write_falls(path, lengths)
+    found = foreign.read_foreign(path, "d4rl", "AntTgtVel-m-e", goal=5.0)
+    known = smore_lit.as_trajectories(found)
+    assert known.lengths.tolist() == [29, 6, 29, 1]
+    firsts = [0, 30, 38, 68]
+    for k, (first, length) in enumerate(zip(firsts, known.lengths.tolist())):
+        rows = first + np.minimum(np.arange(30), length)
+        assert (known.observations[k].numpy() == states[rows]).all()
+        assert (known.actions[k, length:] == 0).all()
+    folder = tmp_path / "kept"
+    made = foreign.import_dataset(
+        path, "d4rl", "AntTgtVel-m-e", out=folder, goal=5.0
+    )
+    again = smore_lit.read_dataset(made, "AntTgtVel-m-e")
+    assert (again["lengths"] == found["lengths"]).all()
+    assert (again["observations"] == found["observations"]).all()
+
+
+def test_falls_from_the_first_row_on_are_no_data(tmp_path):
+    path = tmp_path / "ant.hdf5"
+    write_falls(path, [1, 1, 1])
+    with pytest.raises(ValueError, match="no episode has") as error:
+        foreign.read_foreign(path, "d4rl", "AntTgtVel-m-e", goal=5.0)
+    assert "\n" not in str(error.value)
+
+
+def test_cheetahs_of_unequal_length_are_refused(tmp_path):
+    path = tmp_path / "cheetah.hdf5"
+    with h5py.File(path, "w") as file:
+        file["observations"] = np.zeros((50, 17), np.float32)
+        file["actions"] = np.zeros((50, 6), np.float32)
+        file["terminals"] = np.arange(50) == 19
+        file["timeouts"] = np.arange(50) == 49
+    with pytest.raises(ValueError, match="19 to 29 steps"):
+        foreign.read_foreign(path, "d4rl", "CheetahTgtVel-m-e", goal=11.0)
+
+
+def test_one_command_mixes_two_public_files(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name, shift in (("medium", 5.0), ("expert", 11.0)):
+        with h5py.File(tmp_path / f"{name}.hdf5", "w") as file:
+            states = rng.normal(size=(4_000, 17)).astype(np.float32)
+            states[:, 8] += shift
+            file["observations"] = states
+            file["actions"] = np.zeros((4_000, 6), np.float32)
+            file["terminals"] = np.zeros(4_000, bool)
+            file["timeouts"] = np.arange(4_000) % 20 == 19
+    words = ["data", "import", str(tmp_path / "medium.hdf5")]
+    words += ["--format", "d4rl", "--task", "CheetahTgtVel-m-e"]
+    words += ["--goal", "11", "--expert", str(tmp_path / "expert.hdf5")]
+    assert main([*words, "--out", str(tmp_path / "kept")]) == 0
+    assert "6 expert, 194 random episodes" in capsys.readouterr().out
+    (made,) = (tmp_path / "kept").glob("*.json")
+    data = smore_lit.read_dataset(made, "CheetahTgtVel-m-e")
+    speeds = data["achieved_goals"].mean(axis=(1, 2))
+    assert (speeds[:6] > 10).all() and (speeds[6:] < 6).all()

@@ -101,12 +101,13 @@ from smore_lit.learning.trajectories import ROUNDING, as_array
 
 # book/data/foreign.md, section "One layout for all"
 class Recording(NamedTuple):
-    """Hold episodes of equal length as a file has them."""
+    """Hold episodes as a file has them, short ones with a repeated end."""
 
     observations: np.ndarray  # (E, T+1, O)
     actions: np.ndarray  # (E, T, A)
     goals: np.ndarray | None = None  # asked for, by state, (E, T+1, G)
     name: str = "reached"  # what the file calls the goals
+    lengths: np.ndarray | None = None  # transitions, (E,); None: T
 
 
 # book/data/foreign.md, section "One layout for all"
@@ -134,6 +135,11 @@ def as_episodes(task: Task, recording: Recording, goal=None, clip=False):
         "actions": actions.clip(-1, 1),
         "achieved_goals": task.phi(states),
     }
+    lengths = recording.lengths
+    if lengths is not None and (lengths < actions.shape[1]).any():
+        beyond = np.arange(actions.shape[1]) >= lengths[:, None]
+        arrays["actions"][beyond] = 0.0
+        arrays["lengths"] = lengths.astype(np.int64)
     last = arrays["achieved_goals"][:, -1]
     goals = choose_goals(task, recording, goal)
     goals = last if goals is None else single(goals)
@@ -204,12 +210,16 @@ def check_sizes(task: Task, observations, actions) -> None:
 
 
 # book/data/foreign.md, section "One layout for all"
-def cut(ends: np.ndarray, steps: int | None = None) -> np.ndarray:
-    """Return the rows of equal pieces of episodes, (E, steps + 1).
+def cut(
+    ends: np.ndarray, steps: int | None = None, pad: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of episodes, (E, T+1), and their transitions, (E,).
 
     Args:
         ends: (N,), true at the last row of each episode.
-        steps: transitions per piece; None: as long as the episodes are.
+        steps: transitions of equal pieces; None: as long as episodes are.
+        pad: whether episodes may differ in length; short ones repeat their
+            last row, and those without a transition are left out.
 
     Raises:
         ValueError: the episodes differ in length, or all are shorter.
@@ -219,6 +229,11 @@ def cut(ends: np.ndarray, steps: int | None = None) -> np.ndarray:
         stops = np.append(stops, len(ends))
     firsts = np.append(0, stops[:-1])
     lengths = stops - firsts - 1
+    if pad and steps is None and lengths.max() > 0:
+        firsts, lengths = firsts[lengths > 0], lengths[lengths > 0]
+        places = np.arange(lengths.max() + 1)
+        within = np.minimum(places, lengths[:, None])
+        return firsts[:, None] + within, lengths
     if steps is None and lengths.min() != lengths.max():
         raise ValueError(
             f"episodes have {lengths.min()} to {lengths.max()} steps:"
@@ -229,7 +244,8 @@ def cut(ends: np.ndarray, steps: int | None = None) -> np.ndarray:
         raise ValueError(f"no episode has {max(steps, 1)} steps")
     pieces = zip(firsts, lengths // steps)
     starts = [f + steps * np.arange(n) for f, n in pieces]
-    return np.concatenate(starts)[:, None] + np.arange(steps + 1)
+    rows = np.concatenate(starts)[:, None] + np.arange(steps + 1)
+    return rows, np.full(len(rows), steps)
 
 
 # book/data/foreign.md, section "Refuse in one line"
@@ -678,11 +694,11 @@ def read_d4rl(path, task: Task, steps=None, own=True) -> Recording:
         actions = tables.read("actions", task.action_size)
         ends = tables.read("terminals") | tables.read("timeouts")
         named = read_goals(tables, ("infos/goal",) if own else (), task)
-        return cut_flat(observations, actions, ends, steps, *named)
+        return cut_flat(task, observations, actions, ends, steps, *named)
 
 
 def cut_flat(
-    observations, actions, ends, steps=None, goals=None, name="reached"
+    task, observations, actions, ends, steps=None, goals=None, name="reached"
 ) -> Recording:
     """Cut flat tables with one row per state into episodes."""
     tables = [observations, actions, ends]
@@ -691,10 +707,10 @@ def cut_flat(
         counts = ", ".join(str(len(table)) for table in tables)
         raise ValueError(f"{counts} rows of states, actions, ends (and goals)"
                          " are no flat tables")
-    rows = cut(ends, steps)
+    rows, lengths = cut(ends, steps, pad=bool(task.ends))
     goals = None if goals is None else goals[rows]
     pair = observations[rows], actions[rows[:, :-1]]
-    return Recording(*pair, goals, name)
+    return Recording(*pair, goals, name, lengths)
 
 
 # book/data/foreign.md, section "OGBench"
@@ -745,7 +761,7 @@ def read_ogbench(path, task: Task, steps=None, own=True) -> Recording:
         if observations.ndim != 2 or actions.ndim != 2 or ends.ndim != 1:
             raise ValueError("holds no flat tables of states")
         pair = single(observations), single(actions)
-        return cut_flat(*pair, ends.astype(bool), steps)
+        return cut_flat(task, *pair, ends.astype(bool), steps)
 
 
 # book/data/foreign.md, section "Minari"
@@ -776,7 +792,7 @@ def read_minari(path, task: Task, steps=None, own=True) -> Recording:
         ends = np.zeros(sum(map(len, observations)), bool)
         ends[np.cumsum([len(rows) for rows in observations]) - 1] = True
         states, moves = map(np.concatenate, (observations, actions))
-        return cut_flat(states, moves, ends, steps, *goals)
+        return cut_flat(task, states, moves, ends, steps, *goals)
 
 
 # book/data/foreign.md, section "Minari"

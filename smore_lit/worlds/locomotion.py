@@ -50,13 +50,14 @@ class Robot(NamedTuple):
     states: int
     actions: int
     wider: tuple[int, ...] = ()  # public observations that begin with these
+    ends: str = ""  # what ends an episode early
 
 
 ROBOTS = {
     "halfcheetah": Robot("HalfCheetah-v5", {}, 8, 11.0, 17, 6),
     "ant": Robot(
         "Ant-v5", {"include_cfrc_ext_in_observation": False}, 13, 5.0, 27, 8,
-        (105, 111),
+        (105, 111), "until the trunk leaves heights of 0.2 to 1.0 m",
     ),
 }
 TOLERANCE = float(np.nextafter(0.5, 0))  # |v - g| < 0.5
@@ -221,7 +222,6 @@ ANT_WORDS = Reference(
         "a fall ends the episode in the data too; the released loader takes"
         " the next episode's first state for its successor",
     ),
-    ends="until the trunk leaves heights of 0.2 to 1.0 m",
 )
 
 
@@ -250,6 +250,7 @@ def describe_run(robot: str, name: str, words: Reference) -> Task:
         paper_episodes=1_030,
         cpu_episodes=340,
         reference=words,
+        ends=known.ends,
         wider=known.wider,
     )
 

@@ -53,7 +53,7 @@ def find_words(task: Task) -> tuple[tuple[int, ...], Reference]:
 def describe_numbers(task: Task) -> list[tuple]:
     """Return (name, value) of what a task fixes."""
     unit, (index, words) = task.unit, find_words(task)
-    ends = words.ends and f", or {words.ends}"
+    ends = task.ends and f", or {task.ends}"
     goal = index[0] if len(index) == 1 else f"{index[0]} to {index[-1]}"
     rows = [
         ("simulator", f"`{task.env_id}`"),

@@ -101,7 +101,6 @@ class Reference:
     start: str  # how an episode begins
     history: tuple[str, ...]  # versions
     differences: tuple[str, ...]  # from the environment of the paper
-    ends: str = ""  # what ends an episode early
 
 
 # book/worlds/tasks.md, section "What a task is"
@@ -176,6 +175,7 @@ class Task(Judge):
     reference: Reference | None = None
     env_kwargs: dict | None = field(default=None, hash=False)  # for its maker
     wider: tuple[int, ...] = ()  # public observations that begin with ours
+    ends: str = ""  # what ends an episode early
 
     from_env = classmethod(read_environment)
 
