@@ -255,6 +255,7 @@ def describe_run(robot: str, name: str, words: Reference) -> Task:
     )
 
 
+# book/worlds/locomotion.md, section "Four tasks"
 TASKS = {
     "halfcheetah": describe_run(
         "halfcheetah", "CheetahTgtVel-r-e", CHEETAH_WORDS
