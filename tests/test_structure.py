@@ -231,12 +231,20 @@ def test_chapters_need_no_place_in_a_checkout(path):
 
 
 def test_labels_are_unique():
-    labels = []
+    labels = ["genindex", "modindex", "search"]  # pages of Sphinx's own
     for path in CHAPTERS:
         labels += re.findall(r"^\(([\w-]+)\)=$", path.read_text(), re.M)
         labels += re.findall(r"^:label: (\S+)$", path.read_text(), re.M)
     twice = {name for name in labels if labels.count(name) > 1}
     assert not twice
+
+
+def test_every_source_that_is_cited_is_listed():
+    listed = (ROOT / "references.bib").read_text()
+    listed = set(re.findall(r"^@\w+\{(.+),$", listed, re.M))
+    for path in CHAPTERS:
+        for keys in re.findall(r"\{cite:\w+\}`([^`]+)`", path.read_text()):
+            assert set(keys.split(",")) <= listed, f"{label(path)}: {keys}"
 
 
 def test_nothing_names_a_machine():
