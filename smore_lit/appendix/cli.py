@@ -284,7 +284,8 @@ def add_plan_command(words) -> None:
     """Add `plan`."""
     parser = add_command(words, "plan", commands.plan_problem, True)
     add = parser.add_argument
-    add("problem", metavar="PROBLEM", help="cartpole, hole, pixels or pushing")
+    text = "cartpole, hole, locomotion, pixels or pushing"
+    add("problem", metavar="PROBLEM", help=text)
     text = "sgp (default), none, ensemble, cem or mppi"
     add("--planner", metavar="NAME", default=argparse.SUPPRESS, help=text)
     text = "weight of what it is charged; else the one chosen for sgp"
@@ -297,7 +298,7 @@ def add_plan_command(words) -> None:
     add_seed(parser)
     text = "of each network; else the problem's own"
     add("--updates", type=whole(1), metavar="N", help=text)
-    text = "models that are learned; 3 for an ensemble, else 1"
+    text = "models that are learned; 3 for an ensemble, else the problem's own"
     add("--members", type=whole(1, 100), metavar="N", help=text)
     text = "folder of networks, plan.json and films; left out: none"
     add("--out", metavar="DIR", help=text)

@@ -501,11 +501,13 @@ def plan_problem(options) -> Answer:
     asked = given(options, Method)
     method = dataclasses.replace(problem.method, **asked)
     several = "ensemble" in (method.planner, method.penalty)
-    members = options.members or (3 if several else 1)
+    members = options.members or (3 if several else None)
+    asked = {"members": members} if members else {}
     out, silent = options.out, not sys.stderr.isatty()
     folder = None if out is None else as_path(out)
     known = problem.learn(
-        options.seed, members, options.updates, folder, not silent
+        options.seed, updates=options.updates, out=folder,
+        progress=not silent, **asked,
     )
     with fix_products(Schedule()):  # one thread
         found = problem.attempt(known, method, options.seed)

@@ -9,7 +9,6 @@ __all__ = ["Value", "learned_value", "goal_cost", "GoalPlanner", "check_pair"]
 
 
 # book/planning/goals.md, section "Planning to goals: where the two systems meet"
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,8 +18,8 @@ import torch
 from torch import Tensor
 
 from smore_lit.learning.policies import Policy, single_policy
-from smore_lit.planning.offline import Method, OfflinePlanner, plan_offline
-from smore_lit.planning.planners import Cost, shift_plan
+from smore_lit.planning.offline import Method, OfflinePlanner, Replanner
+from smore_lit.planning.planners import Cost
 
 
 # book/planning/goals.md, section "A learned value as a cost"
@@ -99,7 +98,7 @@ class GoalPlanner:
     value: Value | None = None
     length: int = 10
     first: int = 60
-    left: Tensor | None = field(default=None, init=False, repr=False)
+    plan: Replanner | None = field(default=None, init=False, repr=False)
     goals: Tensor | None = field(default=None, init=False, repr=False)
 
     def __call__(self, observations, goals) -> np.ndarray:
@@ -114,20 +113,12 @@ class GoalPlanner:
             ValueError: shapes that do not fit, or numbers that are not finite.
         """
         x, g = check_pair(self.known, self.task, observations, goals)
-        method = self.method
-        known = self.goals is not None and torch.equal(g, self.goals)
-        if self.left is None or not known:
-            sizes = len(x), self.length, self.task.action_size
-            start, self.goals = torch.zeros(sizes), g
-            descent = dataclasses.replace(method.descent, steps=self.first)
-            method = dataclasses.replace(method, descent=descent)
-        else:
-            start = shift_plan(self.left)
-        cost = goal_cost(self.known, self.task, g, self.value)
-        self.left = plan_offline(
-            self.known, x, start, cost, method, range(len(x))
-        ).actions
-        return self.left[None, :, 0].clamp(-1, 1).numpy()
+        same = self.goals is not None and torch.equal(g, self.goals)
+        if self.plan is None or not same:
+            cost = goal_cost(self.known, self.task, g, self.value)
+            how = self.method, self.length, self.first
+            self.plan, self.goals = Replanner(self.known, cost, *how), g
+        return self.plan(x)[None].clamp(-1, 1).numpy()
 
 
 # book/planning/goals.md, section "A planner as a policy"

@@ -14,6 +14,8 @@ __all__ = [
     "scaled",
     "fit_planner",
     "list_transitions",
+    "Replanner",
+    "leave_data",
     "Attempt",
     "Problem",
     "PROBLEMS",
@@ -42,6 +44,7 @@ from smore_lit.planning.planners import (
     Dynamics,
     Plans,
     Score,
+    shift_plan,
     shoot_plans,
 )
 from smore_lit.planning.score_matching import ScoreNetwork, train_score
@@ -277,6 +280,80 @@ def list_transitions(episodes) -> tuple[Tensor, Tensor, Tensor]:
     return before[steps], known.actions[steps], after[steps]
 
 
+# book/planning/offline.md, section "In the world"
+@dataclass
+class Replanner:
+    """Act by planning again at every step (MPC).
+
+    Fields:
+        known: what was learned.
+        cost: of the task.
+        method: which planner, and how it improves what is left of a plan.
+        length: steps of a plan.
+        first: steps of descent, or moves of a search, for the first plan.
+    """
+
+    known: OfflinePlanner
+    cost: Cost
+    method: Method
+    length: int = 10
+    first: int = 60
+    left: Tensor | None = field(default=None, init=False, repr=False)
+    asked: int = field(default=0, init=False, repr=False)
+
+    def plan(self, states: Tensor) -> Plans:
+        """Plan from states (B, n), with what is left of the last plans.
+
+        Raises:
+            ValueError: other than (B, n), or not finite, or B has changed.
+            FloatingPointError: a cost became NaN or infinite.
+        """
+        method, both = self.method, len(self.known.score.spread)
+        size = self.known.model.reach.numel()
+        if states.ndim != 2 or states.shape[1] != size:
+            raise ValueError(
+                f"states must be (B, n) with n = {size}, got"
+                f" {tuple(states.shape)}"
+            )
+        count = len(states)
+        if self.left is None:
+            start = torch.zeros(count, self.length, both - size)
+            change = dataclasses.replace
+            method = change(
+                method,
+                descent=change(method.descent, steps=self.first),
+                search=change(method.search, steps=self.first),
+            )
+        else:
+            start = self.left
+        seeds = range(self.asked, self.asked + count)
+        found = plan_offline(
+            self.known, states, start, self.cost, method, seeds
+        )
+        self.left, self.asked = shift_plan(found.actions), self.asked + count
+        return found
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Map states (B, n) to actions (B, m), the first of their plans."""
+        return self.plan(states).actions[:, 0]
+
+
+# book/planning/offline.md, section "In the world"
+def leave_data(known: OfflinePlanner, states, actions) -> np.ndarray:
+    """Tell which states (M, n) and actions (M, m) left the data, (M,).
+
+    They have when the nearest of the planner's recorded points is farther,
+    in spreads of the data, than the nearest other is for 99 % of those.
+    """
+    middle, spread = known.score.middle, known.score.spread
+    data = (known.points - middle) / spread
+    gaps = torch.cdist(data, data).fill_diagonal_(torch.inf).amin(dim=1)
+    points = np.concatenate((states, actions), axis=-1)
+    at = (torch.tensor(points, dtype=torch.float32) - middle) / spread
+    far = torch.cdist(at, data).amin(dim=1)
+    return (far > gaps.quantile(0.99)).numpy()
+
+
 # book/planning/offline.md, section "A problem"
 @dataclass(frozen=True)
 class Attempt:
@@ -339,6 +416,7 @@ class Problem(Protocol):
 PROBLEMS = {
     "cartpole": ("cartpole", "CartPole"),
     "hole": ("pixels", "Hole"),
+    "locomotion": ("running", "Running"),
     "pixels": ("pixels", "Pixels"),
     "pushing": ("pushing", "BoxPushing"),
 }

@@ -45,7 +45,6 @@ __all__ = [
     "Trip",
     "push_boxes",
     "as_goals",
-    "leave_data",
     "MODEL",
     "SCORE",
     "draw_start",
@@ -72,6 +71,7 @@ from smore_lit.planning.offline import (
     Method,
     OfflinePlanner,
     fit_planner,
+    leave_data,
     plan_offline,
 )
 from smore_lit.planning.planners import Cost, Descent, shift_plan
@@ -604,21 +604,6 @@ def as_goals(goals, count: int) -> ndarray:
     if not np.isfinite(found).all():
         raise ValueError("goals must hold no NaN and no infinity")
     return found
-
-
-def leave_data(known: OfflinePlanner, states, actions) -> ndarray:
-    """Tell which states (M, 12) and actions (M, 2) left the data, (M,).
-
-    They have when the nearest of the planner's recorded points is farther,
-    in spreads of the data, than the nearest other is for 99 % of those.
-    """
-    middle, spread = known.score.middle, known.score.spread
-    data = (known.points - middle) / spread
-    gaps = torch.cdist(data, data).fill_diagonal_(torch.inf).amin(dim=1)
-    points = np.concatenate((states, actions), axis=-1)
-    at = (torch.tensor(points, dtype=torch.float32) - middle) / spread
-    far = torch.cdist(at, data).amin(dim=1)
-    return (far > gaps.quantile(0.99)).numpy()
 
 
 # book/planning/pushing.md, section "The problem as a whole"

@@ -1,0 +1,290 @@
+# Generated from book/planning/running.md by make sync. Edit the chapter, not this file.
+"""Running: plan at every step.
+
+A cheetah that was only ever seen at a trot: plans three steps long, made anew
+at every step, run it faster than what it was recorded from.
+"""
+
+__all__ = [
+    "EFFORT",
+    "COLUMN",
+    "running_reward",
+    "running_cost",
+    "QUALITIES",
+    "record_runs",
+    "Run",
+    "check_steps",
+    "drive",
+    "MODEL",
+    "SCORE",
+    "FIRST",
+    "Running",
+    "judge_run",
+    "draw_cheetah",
+]
+
+
+# book/planning/running.md, section "Running: plan at every step"
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smore_lit.planning.offline import (
+    Attempt,
+    Method,
+    OfflinePlanner,
+    Replanner,
+    fit_planner,
+    leave_data,
+)
+from smore_lit.planning.planners import Descent
+from smore_lit.planning.search import Search
+from smore_lit.running.files import as_whole
+from smore_lit.running.rollouts import Rollouts
+from smore_lit.worlds.experts import random_policy
+from smore_lit.worlds.locomotion import ROBOTS, TASKS, Runner
+
+
+# book/planning/running.md, section "The task"
+EFFORT = 0.1  # c, the cheetah's charge for torque
+COLUMN = ROBOTS["halfcheetah"].column
+
+
+def running_reward(states: Tensor, actions: Tensor) -> Tensor:
+    """Return Eq. (running-reward) of states after actions, (...)."""
+    return states[..., COLUMN] - EFFORT * actions.square().sum(dim=-1)
+
+
+def running_cost(states: Tensor, actions: Tensor) -> Tensor:
+    """Return Eq. (running-cost) of plans (B, T+1, n), (B, T, m)."""
+    beyond = (actions.abs() - 1).relu().square().sum(dim=(-2, -1))
+    rewards = running_reward(states[:, 1:], actions)
+    return 10 * beyond - rewards.mean(dim=-1)
+
+
+# book/planning/running.md, section "The task"
+QUALITIES = ("medium", "random")
+
+
+def record_runs(
+    quality: str, episodes: int, seed: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Record a runner; return states, actions and next states, one row each.
+
+    Args:
+        quality: "medium" or "random".
+        episodes: of 1,000 steps.
+        seed: of starts and draws.
+    """
+    task = TASKS["halfcheetah"]
+    how: Any = Runner("halfcheetah", "medium")
+    how = random_policy(task) if quality == "random" else how
+    count, parts = min(episodes, 50), []
+    pairs = [
+        (seed * 10_000 + k, np.random.default_rng([seed, k]))
+        for k in range(episodes)
+    ]
+    with Rollouts(task.make, count, workers=0) as worlds:
+        for k in range(0, episodes, count):
+            made = worlds.perform(how, pairs[k : k + count], task.horizon)
+            x, u = made["observations"], made["actions"]
+            rows = x[:, :-1], u, x[:, 1:]
+            parts.append([r.reshape(-1, r.shape[-1]) for r in rows])
+    x, u, after = (
+        torch.from_numpy(np.concatenate(p)).float() for p in zip(*parts)
+    )
+    return x, u, after
+
+
+# book/planning/running.md, section "Drive"
+@dataclass
+class Run:
+    """Hold what came of B robots that were driven for some steps.
+
+    Fields:
+        states: (steps + 1, B, n), actions (steps, B, m), as they came.
+        promised: mean reward of the plan at each step, (steps, B).
+        first: states of the first plans, (B, T+1, n).
+        seconds: of processor time, spent on planning.
+    """
+
+    states: Tensor
+    actions: Tensor
+    promised: Tensor
+    first: Tensor
+    seconds: float
+
+    @property
+    def rewards(self) -> Tensor:
+        """Return what was collected at each step, (steps, B)."""
+        return running_reward(self.states[1:], self.actions)
+
+
+def check_steps(steps: int) -> None:
+    """Raise ValueError unless an episode has so many steps."""
+    most = TASKS["halfcheetah"].horizon
+    if not 1 <= as_whole("steps", steps) <= most:
+        raise ValueError(f"steps must be 1 to {most}, got {steps}")
+
+
+def drive(act: Replanner, seeds: list[int], steps: int = 1_000) -> Run:
+    """Drive robots from starts by seeds, planning at every step.
+
+    Args:
+        act: with `running_cost`; a fresh one.
+        seeds: of the starts, one for each robot.
+        steps: of 0.05 s.
+
+    Raises:
+        ValueError: more steps than an episode has, or none.
+    """
+    check_steps(steps)
+    plans, states, actions, spent = [], [], [], 0.0
+    with Rollouts(TASKS["halfcheetah"].make, len(seeds), 0) as worlds:
+        states.append(torch.from_numpy(worlds.reset(seeds)["observation"]))
+        for _ in range(steps):
+            began = time.process_time()
+            plans.append(act.plan(states[-1]))
+            spent += time.process_time() - began
+            actions.append(plans[-1].actions[:, 0].clamp(-1, 1))
+            after = worlds.step(actions[-1].numpy())["observation"]
+            states.append(torch.from_numpy(after))
+    promised = torch.stack([-each.costs for each in plans])
+    came = torch.stack(states), torch.stack(actions)
+    return Run(*came, promised, plans[0].states, spent)
+
+
+# book/planning/running.md, section "The problem as a whole"
+MODEL: dict[str, Any] = {"hidden": (256, 256), "batch_size": 512}
+SCORE = MODEL | {"smallest": 0.3}
+FIRST = 100  # steps of descent for the first plan
+
+
+@dataclass(frozen=True)
+class Running:
+    """Run as fast as recorded gaits teach a cheetah to.
+
+    Raises:
+        ValueError: an unknown quality, or a count that makes no sense.
+    """
+
+    name: str = "locomotion"  # of the problem, on the command line
+    method: Method = Method(
+        beta=3.0,
+        descent=Descent(40, 0.05, largest=0.5, smallest=0.3, levels=5),
+        search=Search(steps=5, samples=64, elites=8, temperature=0.1),
+    )
+    updates: int = 12_000  # of each network
+    quality: str = "medium"  # of the recorded runner; or random
+    episodes: int = 100  # of 1,000 steps, recorded
+    length: int = 3  # steps of a plan
+    steps: int = 1_000  # of an attempt
+    attempts: int = 1
+
+    def __post_init__(self):
+        if self.quality not in QUALITIES:
+            known = ", ".join(QUALITIES)
+            raise ValueError(
+                f"unknown quality {self.quality!r:.40}; known: {known}"
+            )
+        for name in ("updates", "episodes", "length", "attempts"):
+            as_whole(name, getattr(self, name), 1)
+        check_steps(self.steps)
+
+    def learn(
+        self,
+        seed: int,
+        members: int = 3,
+        updates: int | None = None,
+        out: Path | str | None = None,
+        progress: bool = False,
+    ) -> OfflinePlanner:
+        """Record episodes and learn from them; see `fit_planner`."""
+        given = record_runs(self.quality, self.episodes, seed)
+        how: dict[str, Any] = dict(members=members, seed=seed)
+        how |= dict(updates=updates or self.updates, progress=progress)
+        return fit_planner(*given, out, model=MODEL, score=SCORE, **how)
+
+    def attempt(
+        self, known: OfflinePlanner, method: Method, seed: int
+    ) -> list[Attempt]:
+        """Drive robots, each from a start of its own."""
+        act = Replanner(known, running_cost, method, self.length, FIRST)
+        seeds = [seed * 1_000 + k for k in range(self.attempts)]
+        return judge_run(known, drive(act, seeds, self.steps))
+
+    def draw(self, attempt: Attempt) -> list[np.ndarray]:
+        """Return pictures (H, W, 3) of the run, every fifth step."""
+        return draw_cheetah(attempt.real[::5].numpy())
+
+
+# book/planning/running.md, section "The problem as a whole"
+def judge_run(known: OfflinePlanner, run: Run) -> list[Attempt]:
+    """Return what came of each robot of a run.
+
+    Costs are the mean over all steps of the negative reward, as each plan
+    promised and as it came.  Success is to collect more than the recorded
+    runner, whose reward is that of the planner's points.
+    """
+    size = run.states.shape[-1]
+    recorded = running_reward(known.points, known.points[:, size:]).mean()
+    share, found = run.seconds / run.states.shape[1], []
+    for b in range(run.states.shape[1]):
+        came, taken = run.states[:, b], run.actions[:, b]
+        outside = leave_data(known, came[:-1], taken).mean()
+        reward = run.rewards[:, b].mean()
+        found.append(
+            Attempt(
+                label=str(b + 1),
+                model_cost=-float(run.promised[:, b].mean()),
+                true_cost=-float(reward),
+                outside=float(outside),
+                success=bool(reward > recorded),
+                seconds=share,
+                planned=run.first[b],
+                real=came,
+                actions=taken,
+            )
+        )
+    return found
+
+
+# book/planning/running.md, section "The problem as a whole"
+def draw_cheetah(states: np.ndarray, size: int = 320) -> list[np.ndarray]:
+    """Draw observed states (K, 17), a quarter of a second apart.
+
+    The place is the sum of the velocities; the ground has a mark for every
+    metre.  Returns pictures (size / 2, size, 3) in bytes.
+    """
+    import gymnasium
+    import mujoco
+    from PIL import Image, ImageDraw
+
+    world: Any = gymnasium.make(ROBOTS["halfcheetah"].env_id).unwrapped
+    model, data, unit = world.model, world.data, size / 4
+    place, pictures = 0.0, []
+    for state in states:
+        place += 0.25 * state[COLUMN]
+        data.qpos[:] = [0.0, *state[:8]]
+        mujoco.mj_forward(model, data)
+        image = Image.new("RGB", (size, size // 2), "white")
+        pen, floor = ImageDraw.Draw(image), 0.44 * size
+        pen.line((0, floor, size, floor), fill="#b8b8b8", width=2)
+        for mark in np.arange(np.ceil(place) - 3, place + 3) - place:
+            x = size / 2 + unit * mark
+            pen.line((x, floor, x, floor + 8), fill="#b8b8b8", width=2)
+        for k in range(1, model.ngeom):
+            radius, half = model.geom_size[k, :2]
+            along = half * data.geom_xmat[k].reshape(3, 3)[:, 2]
+            ends = data.geom_xpos[k] + np.stack((-along, along))
+            flat = ends[:, [0, 2]] * [unit, -unit] + [size / 2, floor]
+            width = int(2 * radius * unit)
+            pen.line([tuple(p) for p in flat], fill="#440154", width=width)
+        pictures.append(np.asarray(image))
+    world.close()
+    return pictures
