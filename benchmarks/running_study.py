@@ -27,25 +27,21 @@ TRIALS = (  # planner, beta, length
     ("none", 0.0, 3),
     *(("sgp", beta, 3) for beta in (0.3, 1.0, 3.0, 10.0)),
     *(("sgp", 3.0, length) for length in (2, 4, 5, 8)),
-    *(("ensemble", beta, 3) for beta in (0.1, 1.0, 10.0)),
-    *(("cem", beta, 3) for beta in (0.03, 0.3, 3.0)),
-    *(("mppi", beta, 3) for beta in (0.03, 0.3, 3.0)),
+    *(("sgp", beta, 8) for beta in (1.0, 10.0)),
+    *(("ensemble", beta, 8) for beta in (0.1, 1.0, 10.0, 100.0)),
+    *(("cem", beta, 8) for beta in (0.03, 0.3, 3.0, 30.0)),
+    *(("mppi", beta, 8) for beta in (0.03, 0.3, 3.0, 30.0)),
+    ("sgp, one model", 3.0, 8),
 )
 FINAL = {
     "medium": (
-        ("none", 0.0, 3),
-        ("sgp", 3.0, 3),
-        ("ensemble", 1.0, 3),
-        ("cem", 0.3, 3),
-        ("mppi", 0.3, 3),
-        ("sgp", 3.0, 8),
+        ("sgp", 1.0, 8),
+        ("none", 0.0, 8),
+        ("ensemble", 10.0, 8),
+        ("cem", 30.0, 8),
+        ("mppi", 3.0, 8),
     ),
-    "random": (
-        ("none", 0.0, 3),
-        ("sgp", 3.0, 3),
-        ("ensemble", 1.0, 3),
-        ("sgp", 0.3, 8),
-    ),
+    "random": (("sgp", 1.0, 8), ("none", 0.0, 8), ("ensemble", 10.0, 8)),
 }
 
 
@@ -88,6 +84,7 @@ def plan_all(options) -> None:
     import torch
 
     from smore_lit.planning import running
+    from smore_lit.planning.models import first_member
     from smore_lit.planning.offline import Replanner
 
     torch.set_num_threads(1)
@@ -123,12 +120,15 @@ def plan_all(options) -> None:
                 **{name: part.numpy() for name, part in named},
             )
         folder = options.runs / f"{options.quality}-{seed}"
-        known = problem.learn(seed, out=folder)
+        several = problem.learn(seed, out=folder)
+        alone = dataclasses.replace(several, model=first_member(several.model))
         for planner, beta, length in chosen:
             if (planner, beta, length) in done:
                 continue
+            name, _, single = planner.partition(", ")
+            known = alone if single else several
             method = dataclasses.replace(
-                problem.method, planner=planner, beta=beta
+                problem.method, planner=name, beta=beta
             )
             act = Replanner(
                 known, running.running_cost, method, length, running.FIRST
@@ -218,7 +218,7 @@ def main() -> None:
     option = parser.add_argument
     option("--trial", action="store_true")
     option("--quality", default="medium", choices=tuple(FINAL))
-    option("--seeds", type=int, default=5)
+    option("--seeds", type=int, default=3)
     option("--first", type=int, default=FIRST_SEED)
     option("--runs", type=Path, default="runs/running", metavar="DIR")
     option("--export", type=Path, metavar="DIR")

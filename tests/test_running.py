@@ -138,7 +138,7 @@ def test_the_problem_answers_as_the_others_do(known):
     found = TINY.attempt(known, METHOD, 0)
     assert [each.label for each in found] == ["1", "2"]
     pictures = TINY.draw(found[0])
-    assert len(pictures) == 1 and pictures[0].shape == (160, 320, 3)
+    assert len(pictures) == 3 and pictures[0].shape == (160, 320, 3)
     assert pictures[0].dtype == np.uint8 and pictures[0].min() < 100
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "HARD",
     "SOFTER",
     "lag",
+    "speeds",
     "STUDIES",
     "as_cell",
 ]
@@ -289,6 +290,13 @@ def lag() -> Iterator[Asked]:
 
 
 # book/benchmark/cells.md, section "Studies of our own"
+def speeds() -> Iterator[Asked]:
+    """Yield methods whose goals are all of hindsight, on the cheetah."""
+    for name in ("smore", "iql", "gofar"):
+        yield "CheetahTgtVel-m-e", name, {"hindsight": 1.0}
+
+
+# book/benchmark/cells.md, section "Studies of our own"
 STUDIES: dict[str, Callable[[], Iterator[Asked]]] = {
     each.__name__: each
     for each in (
@@ -298,6 +306,7 @@ STUDIES: dict[str, Callable[[], Iterator[Asked]]] = {
         trials,
         ladder,
         lag,
+        speeds,
     )
 }
 

@@ -86,6 +86,7 @@ CPU_UPDATES = {
     "FetchPush": 8_000,
     "FetchSlide": 10_000,
     "HandReach": 6_000,
+    "CheetahTgtVel-m-e": 5_000,
 }
 PROTOCOLS = {
     each.name: each

@@ -18,6 +18,7 @@ __all__ = [
     "MODEL",
     "SCORE",
     "FIRST",
+    "RecordedGait",
     "Running",
     "judge_run",
     "draw_cheetah",
@@ -166,35 +167,12 @@ FIRST = 100  # steps of descent for the first plan
 
 
 @dataclass(frozen=True)
-class Running:
-    """Run as fast as recorded gaits teach a cheetah to.
+class RecordedGait:
+    """Learn a cheetah from recorded episodes of 1,000 steps."""
 
-    Raises:
-        ValueError: an unknown quality, or a count that makes no sense.
-    """
-
-    name: str = "locomotion"  # of the problem, on the command line
-    method: Method = Method(
-        beta=3.0,
-        descent=Descent(40, 0.05, largest=0.5, smallest=0.3, levels=5),
-        search=Search(steps=5, samples=64, elites=8, temperature=0.1),
-    )
-    updates: int = 12_000  # of each network
     quality: str = "medium"  # of the recorded runner; or random
-    episodes: int = 100  # of 1,000 steps, recorded
-    length: int = 3  # steps of a plan
-    steps: int = 1_000  # of an attempt
-    attempts: int = 1
-
-    def __post_init__(self):
-        if self.quality not in QUALITIES:
-            known = ", ".join(QUALITIES)
-            raise ValueError(
-                f"unknown quality {self.quality!r:.40}; known: {known}"
-            )
-        for name in ("updates", "episodes", "length", "attempts"):
-            as_whole(name, getattr(self, name), 1)
-        check_steps(self.steps)
+    episodes: int = 100
+    updates: int = 12_000  # of each network
 
     def learn(
         self,
@@ -210,6 +188,36 @@ class Running:
         how |= dict(updates=updates or self.updates, progress=progress)
         return fit_planner(*given, out, model=MODEL, score=SCORE, **how)
 
+
+# book/planning/running.md, section "The problem as a whole"
+@dataclass(frozen=True)
+class Running(RecordedGait):
+    """Run as fast as recorded gaits teach a cheetah to.
+
+    Raises:
+        ValueError: an unknown quality, or a count that makes no sense.
+    """
+
+    length: int = 8  # steps of a plan
+    steps: int = 1_000  # of an attempt
+    attempts: int = 1
+    name: str = "locomotion"  # of the problem, on the command line
+    method: Method = Method(
+        beta=1.0,
+        descent=Descent(40, 0.05, largest=0.5, smallest=0.3, levels=5),
+        search=Search(steps=4, samples=16, elites=4, temperature=0.1),
+    )
+
+    def __post_init__(self):
+        if self.quality not in QUALITIES:
+            known = ", ".join(QUALITIES)
+            raise ValueError(
+                f"unknown quality {self.quality!r:.40}; known: {known}"
+            )
+        for name in ("updates", "episodes", "length", "attempts"):
+            as_whole(name, getattr(self, name), 1)
+        check_steps(self.steps)
+
     def attempt(
         self, known: OfflinePlanner, method: Method, seed: int
     ) -> list[Attempt]:
@@ -219,8 +227,8 @@ class Running:
         return judge_run(known, drive(act, seeds, self.steps))
 
     def draw(self, attempt: Attempt) -> list[np.ndarray]:
-        """Return pictures (H, W, 3) of the run, every fifth step."""
-        return draw_cheetah(attempt.real[::5].numpy())
+        """Return pictures (H, W, 3) of the run, every other step."""
+        return draw_cheetah(attempt.real[::2].numpy())
 
 
 # book/planning/running.md, section "The problem as a whole"
@@ -256,7 +264,7 @@ def judge_run(known: OfflinePlanner, run: Run) -> list[Attempt]:
 
 # book/planning/running.md, section "The problem as a whole"
 def draw_cheetah(states: np.ndarray, size: int = 320) -> list[np.ndarray]:
-    """Draw observed states (K, 17), a quarter of a second apart.
+    """Draw observed states (K, 17), a tenth of a second apart.
 
     The place is the sum of the velocities; the ground has a mark for every
     metre.  Returns pictures (size / 2, size, 3) in bytes.
@@ -269,7 +277,7 @@ def draw_cheetah(states: np.ndarray, size: int = 320) -> list[np.ndarray]:
     model, data, unit = world.model, world.data, size / 4
     place, pictures = 0.0, []
     for state in states:
-        place += 0.25 * state[COLUMN]
+        place += 0.1 * state[COLUMN]
         data.qpos[:] = [0.0, *state[:8]]
         mujoco.mj_forward(model, data)
         image = Image.new("RGB", (size, size // 2), "white")
