@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from smore_lit.learning.networks import MLP
 from smore_lit.planning.fitting import NetworkLearner, fit, measure_spread
+from smore_lit.running.files import check_ranges
 from smore_lit.running.loop import Schedule
 
 
@@ -49,10 +50,7 @@ class ModelConfig:
             "batch_size": (self.batch_size >= 1, "1 or more"),
             "learning_rate": (0.0 < self.learning_rate < 1.0, "in (0, 1)"),
         }
-        for name, (fits, due) in ranges.items():
-            if not fits:
-                value = getattr(self, name)
-                raise ValueError(f"{name} must be {due}, got {value}")
+        check_ranges(self, ranges)
 
 
 # book/planning/models.md, section "A network for the change"

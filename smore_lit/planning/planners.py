@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from smore_lit.running.files import check_ranges
+
 
 # book/planning/planners.md, section "The gradient needs the score only"
 Dynamics = Callable[[Tensor, Tensor], Tensor]  # (B, n), (B, m) -> (B, n)
@@ -87,10 +89,7 @@ class Descent:
             ),
             "levels": (self.levels >= 1, "1 or more"),
         }
-        for name, (fits, due) in ranges.items():
-            if not fits:
-                value = getattr(self, name)
-                raise ValueError(f"{name} must be {due}, got {value}")
+        check_ranges(self, ranges)
 
     def scale(self, step: int) -> float:
         """Return the scale at a step, Eq. (annealing-level)."""

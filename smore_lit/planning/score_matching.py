@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from smore_lit.learning.networks import MLP
 from smore_lit.planning.fitting import NetworkLearner, fit, measure_spread
+from smore_lit.running.files import check_ranges
 from smore_lit.running.loop import Schedule
 
 
@@ -59,10 +60,7 @@ class ScoreConfig:
                 f"smallest = {self.smallest} or more, and finite",
             ),
         }
-        for name, (fits, due) in ranges.items():
-            if not fits:
-                value = getattr(self, name)
-                raise ValueError(f"{name} must be {due}, got {value}")
+        check_ranges(self, ranges)
 
 
 # book/planning/score_matching.md, section "All scales with one network"

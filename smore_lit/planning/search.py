@@ -31,6 +31,7 @@ from smore_lit.planning.planners import (
     check_plans,
     roll_out,
 )
+from smore_lit.running.files import check_ranges
 
 
 # book/planning/search.md, section "What both share"
@@ -57,10 +58,7 @@ class Search:
             ),
             "temperature": (0.0 < self.temperature < math.inf, "positive"),
         }
-        for name, (fits, due) in ranges.items():
-            if not fits:
-                value = getattr(self, name)
-                raise ValueError(f"{name} must be {due}, got {value}")
+        check_ranges(self, ranges)
 
 
 # book/planning/search.md, section "What both share"

@@ -22,6 +22,7 @@ __all__ = [
     "as_whole",
     "as_number",
     "is_number",
+    "check_ranges",
     "LARGEST_JSON",
     "fits",
     "check_shape",
@@ -37,7 +38,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +296,19 @@ def is_number(value: Any) -> bool:
     """Return whether `value` is a finite number of Python, no bool."""
     largest = sys.float_info.max
     return type(value) in (int, float) and abs(value) <= largest
+
+
+def check_ranges(held: Any, ranges: Mapping[str, tuple[Any, str]]) -> None:
+    """Raise ValueError for the first field that is out of its range.
+
+    Args:
+        held: has the fields.
+        ranges: for each name, whether its value fits, and what would.
+    """
+    for name, (good, due) in ranges.items():
+        if not good:
+            value = getattr(held, name)
+            raise ValueError(f"{name} must be {due}, got {value}")
 
 
 # book/running/files.md, section "Read what may have been damaged"
