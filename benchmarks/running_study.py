@@ -218,7 +218,7 @@ def main() -> None:
     option = parser.add_argument
     option("--trial", action="store_true")
     option("--quality", default="medium", choices=tuple(FINAL))
-    option("--seeds", type=int, default=3)
+    option("--seeds", type=int, default=2)
     option("--first", type=int, default=FIRST_SEED)
     option("--runs", type=Path, default="runs/running", metavar="DIR")
     option("--export", type=Path, metavar="DIR")
