@@ -1,7 +1,7 @@
 # Generated from book/planning/running.md by make sync. Edit the chapter, not this file.
 """Running: plan at every step.
 
-A cheetah that was only ever seen at a trot: plans three steps long, made anew
+A cheetah that was only ever seen at a trot: plans eight steps long, made anew
 at every step, run it faster than what it was recorded from.
 """
 
