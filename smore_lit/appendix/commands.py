@@ -502,12 +502,12 @@ def plan_problem(options) -> Answer:
     method = dataclasses.replace(problem.method, **asked)
     several = "ensemble" in (method.planner, method.penalty)
     members = options.members or (3 if several else None)
-    asked = {"members": members} if members else {}
+    counted = {"members": members} if members else {}
     out, silent = options.out, not sys.stderr.isatty()
     folder = None if out is None else as_path(out)
     known = problem.learn(
         options.seed, updates=options.updates, out=folder,
-        progress=not silent, **asked,
+        progress=not silent, **counted,
     )
     with fix_products(Schedule()):  # one thread
         found = problem.attempt(known, method, options.seed)
