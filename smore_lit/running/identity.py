@@ -10,6 +10,7 @@ __all__ = [
     "name_run",
     "digest_source",
     "PACKAGE",
+    "CLERKS",
     "read_imports",
     "read_source",
     "digest_bytecode",
@@ -70,6 +71,7 @@ def digest_source(source: str) -> str:
 
 # book/running/identity.md, section "A digest of the code"
 PACKAGE = "smore_lit"
+CLERKS = "smore_lit.running.files", "smore_lit.running.identity"
 
 
 @cache
@@ -130,7 +132,8 @@ def digest_code(
 
     Returns:
         A digest for each of `modules`, each module that defines a part, and
-        each of this package that one of them imports, directly or not.
+        each of this package that one of them imports, directly or not; none
+        for CLERKS.
     """
     found, waiting = {}, set(modules)
     for name, part in parts.items():
@@ -146,7 +149,7 @@ def digest_code(
         name = waiting.pop()
         source = read_source(name)
         found[name] = digest_source(source)
-        waiting |= read_imports(source) - found.keys()
+        waiting |= read_imports(source) - found.keys() - {*CLERKS}
     return dict(sorted(found.items()))
 
 
