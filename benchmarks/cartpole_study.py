@@ -1,23 +1,34 @@
-"""Plan the swing-up with every planner, for seeds that chose no constant.
+r"""Plan the swing-up with every planner, for seeds that chose no constant.
 
     python benchmarks/cartpole_study.py --out smore_lit/results/cartpole.csv
+    python benchmarks/cartpole_study.py --variants \
+        smore_lit/results/cartpole_variants.csv
 
 Each seed draws its own data and weights. A row is added as soon as it is
 there, and rows that are there are not made again. Constants were chosen on
 other seeds. `problem` says how well the model is fitted, or that the box is
 wide; `budget` says how much a search without gradients may do: as much
 processor time as the gradient takes (wall), or as many predictions of the
-model (calls).
+model (calls). The second command changes one thing of SGP at a time: how the
+scale falls, or the network of the score.
 """
 
 import argparse
 import dataclasses
+import itertools
 from pathlib import Path
 
 import torch
 
-from smore_lit.planning.cartpole import CLOSE, WIDE, CartPole, record_cartpole
+from smore_lit.planning.cartpole import (
+    CLOSE,
+    SCORE,
+    WIDE,
+    CartPole,
+    record_cartpole,
+)
 from smore_lit.planning.models import first_member
+from smore_lit.planning.score_matching import train_score
 from smore_lit.planning.search import Search
 from smore_lit.running.files import read_table, write_rows
 
@@ -27,6 +38,18 @@ PROBLEMS = {
     "loose": CartPole(),
     "close": CartPole(model=CLOSE),
     "wide": CartPole(box=WIDE),
+}
+
+SCHEDULES = {
+    "one large scale": {"smallest": 1.0},
+    "one small scale": {"largest": 0.4},
+    "two scales": {"levels": 2},
+}
+NETWORKS = {
+    "2 x 32": {"hidden": (32, 32)},
+    "3 x 128": {"hidden": (128,) * 3},
+    "no waves": {"waves": 0},
+    "six waves": {"waves": 6},
 }
 
 
@@ -60,6 +83,52 @@ def choose(planner, method):
     if "ensemble" in (method.planner, method.penalty):
         return planner
     return dataclasses.replace(planner, model=first_member(planner.model))
+
+
+def plan_variants(runs: str, out: Path) -> None:
+    """Add the rows of SGP with one thing changed."""
+    rows = read_table(out) if out.exists() else []
+    have = {(row["variant"], int(row["seed"])) for row in rows}
+    problem = PROBLEMS["loose"]
+    names = ("as chosen", *SCHEDULES, *NETWORKS)
+    for name, seed in itertools.product(names, range(FIRST, FIRST + SEEDS)):
+        if (name, seed) in have:
+            continue
+        learned = problem.learn(seed, 3, out=f"{runs}/cartpole-loose-{seed}")
+        method = problem.method
+        known = record_cartpole(problem.box, problem.count, seed)
+        points = torch.cat(known[:2], dim=1)
+        if name in SCHEDULES:
+            descent = dataclasses.replace(method.descent, **SCHEDULES[name])
+            method = dataclasses.replace(method, descent=descent)
+        if name in NETWORKS:
+            learned.score = train_score(
+                points,
+                settings=SCORE | NETWORKS[name],
+                seeds=1,
+                seed=seed,
+                updates=problem.updates,
+            )
+        (came,) = problem.attempt(choose(learned, method), method, seed)
+        errors = compare_score(learned.score, points, seed)
+        rows.append(
+            {"variant": name, "seed": seed}
+            | describe(came)
+            | {f"error_{row['scale']}": row["error"] for row in errors}
+        )
+        write_rows(out, rows)
+        print(rows[-1], flush=True)
+
+
+def describe(came) -> dict:
+    """Return what came of a plan."""
+    return {
+        "model_cost": came.model_cost,
+        "true_cost": came.true_cost,
+        "outside": came.outside,
+        "success": int(came.success),
+        "seconds": came.seconds,
+    }
 
 
 def write_paths(problem, runs: str, out: Path) -> None:
@@ -126,7 +195,8 @@ def main() -> None:
     """Add the rows that are missing."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--out", required=True, metavar="CSV", type=Path)
+    add("--out", metavar="CSV", type=Path)
+    add("--variants", metavar="CSV", type=Path)
     add("--runs", default="runs/plans", metavar="DIR", help="of networks")
     add("--errors", metavar="CSV", type=Path, help="of the networks")
     add("--paths", metavar="CSV", type=Path, help="of the first seed")
@@ -136,7 +206,15 @@ def main() -> None:
         write_errors(options.runs, options.errors)
     if options.paths:
         write_paths(PROBLEMS["loose"], options.runs, options.paths)
-    rows = read_table(options.out) if options.out.exists() else []
+    if options.variants:
+        plan_variants(options.runs, options.variants)
+    if options.out:
+        plan_all(options.runs, options.out)
+
+
+def plan_all(runs: str, out: Path) -> None:
+    """Add the rows of all planners that are missing."""
+    rows = read_table(out) if out.exists() else []
     for name, budget, method in list_methods():
         problem, members = PROBLEMS[name], 3 if name == "loose" else 1
         for seed in range(FIRST, FIRST + SEEDS):
@@ -150,21 +228,12 @@ def main() -> None:
             }
             if any(known.items() <= row.items() for row in rows):
                 continue
-            folder = f"{options.runs}/cartpole-{name}-{seed}"
+            folder = f"{runs}/cartpole-{name}-{seed}"
             planner = problem.learn(seed, members, out=folder)
             chosen = choose(planner, method)
             (came,) = problem.attempt(chosen, method, seed)
-            rows.append(
-                known
-                | {
-                    "model_cost": came.model_cost,
-                    "true_cost": came.true_cost,
-                    "outside": came.outside,
-                    "success": int(came.success),
-                    "seconds": came.seconds,
-                }
-            )
-            write_rows(options.out, rows)
+            rows.append(known | describe(came))
+            write_rows(out, rows)
             print(rows[-1], flush=True)
 
 

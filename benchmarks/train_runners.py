@@ -33,6 +33,7 @@ ROBOTS = {
         0.5,
         1.0,
     ),
+    "hopper": ("Hopper-v5", {}, 5, 10.0, 1e-3, 1.0),
 }
 EVERY, EPISODES = 25_000, 5
 

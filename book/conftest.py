@@ -10,11 +10,16 @@ would show it.
 On Linux every kernel is a fork of one process that has imported PRELOADED, so
 that torch is loaded once for all notebooks. smore_lit is not among them: each
 notebook imports it anew, and `make weekly-test` runs each from a cold start.
+Kernels get ports that no other process of pytest hands out: Jupyter's way, to
+ask for a free port and to let go of it until the kernel takes it, gave one
+port to two kernels now and then.
 """
 
+import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +116,24 @@ class ForkServer:
         return Fork(int(self.process.stdout.readline()))
 
 
+def own_ports():
+    """Return find(cache, ip) -> a free port of this process's hundred."""
+    first = 10_000 + 100 * (os.getpid() % 200)  # below those of the system
+    ports = itertools.cycle(range(first, first + 100))
+
+    def find(cache, ip):
+        for port in itertools.islice(ports, 100):
+            with socket.socket() as trial:
+                try:
+                    trial.bind((ip, port))
+                except OSError:
+                    continue
+            return port
+        raise OSError(f"no port from {first} on is free")
+
+    return find
+
+
 def pytest_addoption(parser):
     parser.addoption(
         "--keep-executed",
@@ -141,6 +164,7 @@ def pytest_configure(config):
     folder = config.getoption("--keep-executed", None)
     if folder is None or not config.getoption("--nbmake"):
         return
+    from jupyter_client.connect import LocalPortCache
     from jupyter_client.launcher import launch_kernel
     from jupyter_client.provisioning import local_provisioner
     from nbmake import pytest_items
@@ -162,5 +186,6 @@ def pytest_configure(config):
             return result
 
     pytest_items.NotebookRun = KeepingRun
+    LocalPortCache.find_available_port = own_ports()
     if sys.platform == "linux":
         local_provisioner.launch_kernel = ForkServer(launch_kernel)

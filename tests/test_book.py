@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -138,3 +139,18 @@ def test_build_by_hand_executes_every_chapter():
     assert text.count("execute_notebooks: force") == 1
     recipe = (ROOT / "Makefile").read_text()
     assert "s/execute_notebooks: force/execute_notebooks: cache/" in recipe
+
+
+def test_two_processes_hand_out_other_ports(conftest, monkeypatch):
+    drawn = []
+    for number in (7, 8):
+        monkeypatch.setattr(os, "getpid", lambda number=number: number)
+        find = conftest.own_ports()
+        drawn.append({find(None, "127.0.0.1") for _ in range(60)})
+    assert len(drawn[0]) == len(drawn[1]) == 60
+    assert not drawn[0] & drawn[1]
+    with socket.socket() as taken:
+        port = min(drawn[1])
+        taken.bind(("127.0.0.1", port))
+        again = conftest.own_ports()
+        assert port not in {again(None, "127.0.0.1") for _ in range(90)}

@@ -245,6 +245,20 @@ def test_dry_run_of_each_table(number, capfd):
     assert {job["seeds"] for job in found["jobs"]} == {10}
 
 
+def test_a_dry_run_counts_what_is_left(tmp_path, capfd):
+    words = "grid --table 1 --protocol cpu --only FetchReach --dry-run --json"
+    hours = {}
+    for name, more in (("left", ()), ("all", ("--store", tmp_path))):
+        assert call(*words.split(), *more) == 0
+        found = json.loads(capfd.readouterr().out)
+        jobs, hours[name] = found["jobs"], found["core_hours"]
+        due = sum(j["core_seconds"] for j in jobs if not j["done"]) / 3600
+        assert hours[name] == pytest.approx(due)
+        if name == "all":
+            assert not any(job["done"] for job in jobs)
+    assert hours["left"] <= hours["all"]
+
+
 def test_dry_run_of_the_figure(capfd):
     words = "grid --protocol full --dry-run --json --figure 2".split()
     assert call(*words) == 0

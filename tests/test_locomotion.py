@@ -14,7 +14,7 @@ from smore_lit.worlds import locomotion
 
 NAMES = [task.name for task in locomotion.FAMILY]
 EVERY = pytest.mark.parametrize("name", NAMES)
-ROBOTS = pytest.mark.parametrize("robot", list(locomotion.ROBOTS))
+ROBOTS = pytest.mark.parametrize("robot", list(locomotion.TASKS))
 
 
 @ROBOTS

@@ -1,4 +1,4 @@
-"""A cheetah that is driven by plans: rewards, MPC, and the problem."""
+"""Robots that are driven by plans: rewards, MPC, and the problem."""
 
 import dataclasses
 
@@ -34,16 +34,31 @@ def fresh(known, planner="sgp", length=3):
     return offline.Replanner(known, cost, method, length, first=4)
 
 
-def test_the_reward_of_a_step_is_that_of_gymnasium_but_for_the_velocity():
-    env = gymnasium.make("HalfCheetah-v5").unwrapped
+@pytest.mark.parametrize("robot", list(running.GAITS))
+def test_the_reward_of_a_step_is_that_of_gymnasium_but_for_the_velocity(robot):
+    gait = running.GAITS[robot]
+    env = gait.task.make().unwrapped.world.env
+    assert env.dt == pytest.approx(gait.seconds)
     env.reset(seed=0)
     action = np.array([0.5, -1.0, 0.25, 0.0, 1.0, -0.5])
+    action = action[: gait.task.action_size]
     seen, reward, _, _, told = env.step(action)
     found = running.running_reward(
-        torch.tensor(seen).float(), torch.tensor(action).float()
+        torch.tensor(seen).float(), torch.tensor(action).float(), robot
     )
-    assert float(found) - seen[8] == pytest.approx(told["reward_ctrl"])
-    assert reward == pytest.approx(told["x_velocity"] + told["reward_ctrl"])
+    charge = told["reward_ctrl"]
+    assert float(found) - seen[gait.column] == pytest.approx(charge, abs=1e-6)
+    due = told["x_velocity"] + charge + gait.alive
+    assert reward == pytest.approx(due)
+
+
+def test_who_has_fallen_collects_nothing_more():
+    states, actions = torch.ones(4, 2, 11), torch.zeros(3, 2, 3)
+    fallen = torch.tensor([[0, 0], [0, 0], [1, 0], [1, 0]]).bool()
+    still = torch.zeros(3, 2), states[:, :1], 0.0
+    run = running.Run("hopper", states, actions, fallen, *still)
+    due = torch.tensor([[2.0, 2.0], [1.0, 2.0], [0.0, 2.0]])
+    assert torch.equal(run.rewards, due)  # 1 for speed, 1 for standing
 
 
 def test_the_cost_of_a_plan_by_hand():
@@ -54,13 +69,17 @@ def test_the_cost_of_a_plan_by_hand():
     assert float(running.running_cost(states, actions)) == pytest.approx(due)
 
 
+def rows_of(*how):
+    return offline.list_transitions(running.record_runs(*how))
+
+
 @pytest.mark.parametrize("quality", running.QUALITIES)
 def test_recorded_rows_are_transitions_of_the_world(quality):
-    x, u, after = running.record_runs(quality, 2, 3)
+    x, u, after = rows_of(quality, 2, 3)
     assert x.shape == after.shape == (2_000, 17) and u.shape == (2_000, 6)
     assert torch.equal(x[1:1_000], after[:999])
     assert not torch.equal(x[1_000], after[999])
-    again = running.record_runs(quality, 2, 3)
+    again = rows_of(quality, 2, 3)
     assert all(map(torch.equal, (x, u, after), again))
     env = gymnasium.make("HalfCheetah-v5").unwrapped
     env.reset(seed=0)
@@ -71,9 +90,22 @@ def test_recorded_rows_are_transitions_of_the_world(quality):
 
 
 def test_the_recorded_runners_are_as_far_apart_as_they_should_be():
-    trot, limp = (running.record_runs(q, 2, 0) for q in ("medium", "random"))
+    trot, limp = (rows_of(q, 2, 0) for q in ("medium", "random"))
     speed = [float(rows[2][:, 8].mean()) for rows in (trot, limp)]
     assert 5.0 < speed[0] < 6.0 and abs(speed[1]) < 1.0
+
+
+@pytest.mark.parametrize("quality", running.QUALITIES)
+def test_a_hopper_is_recorded_until_it_falls(quality):
+    made = running.record_runs(quality, 3, 0, "hopper")
+    x, u, after = rows_of(quality, 3, 0, "hopper")
+    assert len(x) == len(u) == len(after) == made["lengths"].sum() < 3_000
+    assert x.shape[1] == 11 and u.shape[1] == 3
+    ends = made["lengths"].cumsum() - 1
+    assert (after[:, 0] > 0.7).sum() >= len(after) - 3
+    leans = after[:, 1].abs() > 0.2
+    sinks = after[:, 0] < 0.7
+    assert set((leans | sinks).nonzero()[:, 0].tolist()) == set(ends.tolist())
 
 
 def test_what_is_left_of_a_plan_begins_the_next(known):
@@ -123,9 +155,10 @@ def test_success_is_to_collect_more_than_what_was_recorded(known):
     quick, slow = torch.zeros(2, 5, 1, 17)
     quick[..., 8], slow[..., 8] = 20.0, -20.0
     for states, due in ((quick, True), (slow, False)):
-        run = running.Run(
-            states, torch.zeros(4, 1, 6), torch.ones(4, 1), states[:4, 0], 1.0
-        )
+        fallen = torch.zeros(5, 1, dtype=torch.bool)
+        came = states, torch.zeros(4, 1, 6), fallen
+        dreamt = torch.ones(4, 1), states[:4, 0], 1.0
+        run = running.Run("halfcheetah", *came, *dreamt)
         (found,) = running.judge_run(known, run)
         assert found.success is due and found.model_cost == -1.0
         assert found.true_cost == -float(states[0, 0, 8])

@@ -590,7 +590,7 @@ def train_grid(options) -> Answer:
 
     found = expand_grid(options)
     if options.dry_run:
-        return describe_grid(found)
+        return describe_grid(found, options.store)
     campaign = run_grid(
         found.jobs,
         options.runs,
@@ -649,11 +649,15 @@ def expand_grid(options):
 
 
 # book/appendix/commands.md, section "The grid and its reports"
-def describe_grid(found) -> Answer:
+def describe_grid(found, store) -> Answer:
     """Return what would be trained, and about how long it would take."""
+    from smore_lit.benchmark.engines import find_done
     from smore_lit.benchmark.grid import estimate_seconds, seconds_per_update
+    from smore_lit.running.files import results_folder
 
     speeds = seconds_per_update()
+    place = results_folder() if store is None else as_path(store)
+    done = find_done(found.jobs, place)
     jobs = [
         {
             "job": job.title,
@@ -661,11 +665,12 @@ def describe_grid(found) -> Answer:
             "updates": job.plan.updates,
             "seeds": job.plan.seeds,
             "data": job.size,
+            "done": job in done,
             "core_seconds": round(estimate_seconds(job, speeds), 1),
         }
         for job in found.jobs
     ]
-    total = sum(job["core_seconds"] for job in jobs) / 3600
+    total = sum(j["core_seconds"] for j in jobs if not j["done"]) / 3600
     cores = os.cpu_count() or 1
     values = {
         "jobs": jobs,
@@ -674,15 +679,16 @@ def describe_grid(found) -> Answer:
         "hours_here": total / cores,
     }
     head = ("job", "updates", "seeds", "minutes")
-    rows = [
-        (j["job"], j["updates"], j["seeds"], f"{j['core_seconds'] / 60:.1f}")
-        for j in jobs
-    ]
+    rows = []
+    for j in jobs:
+        minutes = "done" if j["done"] else f"{j['core_seconds'] / 60:.1f}"
+        rows.append((j["job"], j["updates"], j["seeds"], minutes))
     lines = [align([head, *rows])]
     lines += [f"missing: {line}" for line in found.missing]
     lines.append(
-        f"{count(len(jobs), 'run')}, about {total:,.1f} hours of one core,"
-        f" {total / cores:,.1f} on {count(cores, 'core')}"
+        f"{count(len(jobs), 'run')}, {len(done)} done; the rest takes about"
+        f" {total:,.1f} hours of one core, {total / cores:,.1f} on"
+        f" {count(cores, 'core')}"
     )
     return Answer(values, "\n".join(lines))
 

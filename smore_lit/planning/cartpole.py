@@ -25,6 +25,7 @@ __all__ = [
     "swing_cost",
     "LOOSE",
     "CLOSE",
+    "SCORE",
     "SeenInABox",
     "CartPole",
     "draw_cartpole",
@@ -182,6 +183,10 @@ def swing_cost(states: Tensor, forces: Tensor) -> Tensor:
 # book/planning/cartpole.md, section "The problem"
 LOOSE = ("hidden", (128,) * 3), ("learning_rate", 1e-3)
 CLOSE = ("hidden", (64,) * 3), ("learning_rate", 1e-2)
+SCORE: dict[str, Any] = {
+    "hidden": (64,) * 3, "waves": 3, "learning_rate": 1e-2,
+    "batch_size": 1_024, "largest": 1.0, "smallest": 0.4,
+}
 
 
 @dataclass(frozen=True)
@@ -202,13 +207,11 @@ class SeenInABox:
         progress: bool = False,
     ) -> OfflinePlanner:
         """Record transitions in the box and learn from them."""
-        sizes: dict[str, Any] = dict(hidden=(64,) * 3, batch_size=512)
-        score = dict(largest=1.0, smallest=0.4, waves=3, learning_rate=1e-2)
         return fit_planner(
             *record_cartpole(self.box, self.count, seed),
             out, members, updates or self.updates, seed,
-            model=sizes | dict(self.model),
-            score=sizes | score,
+            model={"batch_size": 512} | dict(self.model),
+            score=SCORE,
             progress=progress,
         )
 

@@ -416,6 +416,7 @@ class Problem(Protocol):
 PROBLEMS = {
     "cartpole": ("cartpole", "CartPole"),
     "hole": ("pixels", "Hole"),
+    "hopper": ("running", "hop"),
     "locomotion": ("running", "Running"),
     "pixels": ("pixels", "Pixels"),
     "pushing": ("pushing", "BoxPushing"),

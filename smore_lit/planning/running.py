@@ -6,8 +6,8 @@ at every step, run it faster than what it was recorded from.
 """
 
 __all__ = [
-    "EFFORT",
-    "COLUMN",
+    "Gait",
+    "GAITS",
     "running_reward",
     "running_cost",
     "QUALITIES",
@@ -20,20 +20,23 @@ __all__ = [
     "FIRST",
     "RecordedGait",
     "Running",
+    "hop",
     "judge_run",
-    "draw_cheetah",
+    "draw_runner",
 ]
 
 
 # book/planning/running.md, section "Running: plan at every step"
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from smore_lit.planning.offline import (
     Attempt,
@@ -42,29 +45,48 @@ from smore_lit.planning.offline import (
     Replanner,
     fit_planner,
     leave_data,
+    list_transitions,
 )
 from smore_lit.planning.planners import Descent
 from smore_lit.planning.search import Search
 from smore_lit.running.files import as_whole
 from smore_lit.running.rollouts import Rollouts
 from smore_lit.worlds.experts import random_policy
-from smore_lit.worlds.locomotion import ROBOTS, TASKS, Runner
+from smore_lit.worlds.locomotion import ROBOTS, TASKS, Runner, describe_run
+from smore_lit.worlds.tasks import Task
 
 
 # book/planning/running.md, section "The task"
-EFFORT = 0.1  # c, the cheetah's charge for torque
-COLUMN = ROBOTS["halfcheetah"].column
+class Gait(NamedTuple):
+    """Say where a robot runs and how it is paid for a step."""
+
+    task: Task
+    column: int  # of the forward velocity in an observation
+    seconds: float  # that a step lasts
+    effort: float  # c, the charge for torque
+    alive: float = 0.0  # paid for each step that ends on its feet
 
 
-def running_reward(states: Tensor, actions: Tensor) -> Tensor:
+GAITS = {
+    "halfcheetah": Gait(TASKS["halfcheetah"], 8, 0.05, 0.1),
+    "hopper": Gait(describe_run("hopper", "Hopper"), 5, 0.008, 1e-3, 1.0),
+}
+
+
+def running_reward(
+    states: Tensor, actions: Tensor, robot: str = "halfcheetah"
+) -> Tensor:
     """Return Eq. (running-reward) of states after actions, (...)."""
-    return states[..., COLUMN] - EFFORT * actions.square().sum(dim=-1)
+    speed = states[..., GAITS[robot].column]
+    return speed - GAITS[robot].effort * actions.square().sum(dim=-1)
 
 
-def running_cost(states: Tensor, actions: Tensor) -> Tensor:
+def running_cost(
+    states: Tensor, actions: Tensor, robot: str = "halfcheetah"
+) -> Tensor:
     """Return Eq. (running-cost) of plans (B, T+1, n), (B, T, m)."""
     beyond = (actions.abs() - 1).relu().square().sum(dim=(-2, -1))
-    rewards = running_reward(states[:, 1:], actions)
+    rewards = running_reward(states[:, 1:], actions, robot)
     return 10 * beyond - rewards.mean(dim=-1)
 
 
@@ -73,17 +95,18 @@ QUALITIES = ("medium", "random")
 
 
 def record_runs(
-    quality: str, episodes: int, seed: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Record a runner; return states, actions and next states, one row each.
+    quality: str, episodes: int, seed: int, robot: str = "halfcheetah"
+) -> dict[str, np.ndarray]:
+    """Record a runner; return its episodes as `play` does.
 
     Args:
         quality: "medium" or "random".
-        episodes: of 1,000 steps.
+        episodes: of 1,000 steps, or until it falls.
         seed: of starts and draws.
+        robot: one of GAITS.
     """
-    task = TASKS["halfcheetah"]
-    how: Any = Runner("halfcheetah", "medium")
+    task = GAITS[robot].task
+    how: Any = Runner(robot, "medium")
     how = random_policy(task) if quality == "random" else how
     count, parts = min(episodes, 50), []
     pairs = [
@@ -93,13 +116,8 @@ def record_runs(
     with Rollouts(task.make, count, workers=0) as worlds:
         for k in range(0, episodes, count):
             made = worlds.perform(how, pairs[k : k + count], task.horizon)
-            x, u = made["observations"], made["actions"]
-            rows = x[:, :-1], u, x[:, 1:]
-            parts.append([r.reshape(-1, r.shape[-1]) for r in rows])
-    x, u, after = (
-        torch.from_numpy(np.concatenate(p)).float() for p in zip(*parts)
-    )
-    return x, u, after
+            parts.append(made)
+    return {name: np.concatenate([p[name] for p in parts]) for name in made}
 
 
 # book/planning/running.md, section "Drive"
@@ -108,24 +126,34 @@ class Run:
     """Hold what came of B robots that were driven for some steps.
 
     Fields:
+        robot: one of GAITS.
         states: (steps + 1, B, n), actions (steps, B, m), as they came.
+        fallen: whether a robot's episode has ended, (steps + 1, B).
         promised: mean reward of the plan at each step, (steps, B).
         first: states of the first plans, (B, T+1, n).
         seconds: of processor time, spent on planning.
     """
 
+    robot: str
     states: Tensor
     actions: Tensor
+    fallen: Tensor
     promised: Tensor
     first: Tensor
     seconds: float
 
     @property
     def rewards(self) -> Tensor:
-        """Return what was collected at each step, (steps, B)."""
-        return running_reward(self.states[1:], self.actions)
+        """Return what was collected at each step, (steps, B).
+
+        A robot that has fallen collects nothing any more.
+        """
+        paid = running_reward(self.states[1:], self.actions, self.robot)
+        alive = GAITS[self.robot].alive * ~self.fallen[1:]
+        return (paid + alive) * ~self.fallen[:-1]
 
 
+# book/planning/running.md, section "Drive"
 def check_steps(steps: int) -> None:
     """Raise ValueError unless an episode has so many steps."""
     most = TASKS["halfcheetah"].horizon
@@ -133,31 +161,43 @@ def check_steps(steps: int) -> None:
         raise ValueError(f"steps must be 1 to {most}, got {steps}")
 
 
-def drive(act: Replanner, seeds: list[int], steps: int = 1_000) -> Run:
+def drive(
+    act: Replanner,
+    seeds: list[int],
+    steps: int = 1_000,
+    robot: str = "halfcheetah",
+) -> Run:
     """Drive robots from starts by seeds, planning at every step.
 
     Args:
-        act: with `running_cost`; a fresh one.
+        act: with `running_cost` of the robot; a fresh one.
         seeds: of the starts, one for each robot.
-        steps: of 0.05 s.
+        steps: of the world.
+        robot: one of GAITS.
+
+    On a terminal a progress bar is shown.
 
     Raises:
         ValueError: more steps than an episode has, or none.
     """
     check_steps(steps)
-    plans, states, actions, spent = [], [], [], 0.0
-    with Rollouts(TASKS["halfcheetah"].make, len(seeds), 0) as worlds:
-        states.append(torch.from_numpy(worlds.reset(seeds)["observation"]))
-        for _ in range(steps):
+    plans, actions, spent = [], [], 0.0
+    with Rollouts(GAITS[robot].task.make, len(seeds), 0) as worlds:
+        seen = [worlds.reset(seeds)]
+        for _ in tqdm(range(steps), "steps", leave=False, disable=None):
             began = time.process_time()
-            plans.append(act.plan(states[-1]))
+            plans.append(act.plan(torch.from_numpy(seen[-1]["observation"])))
             spent += time.process_time() - began
             actions.append(plans[-1].actions[:, 0].clamp(-1, 1))
-            after = worlds.step(actions[-1].numpy())["observation"]
-            states.append(torch.from_numpy(after))
+            seen.append(worlds.step(actions[-1].numpy()))
+    states, fallen = (
+        torch.from_numpy(np.stack([each[name] for each in seen]))
+        for name in ("observation", "ended")
+    )
     promised = torch.stack([-each.costs for each in plans])
-    came = torch.stack(states), torch.stack(actions)
-    return Run(*came, promised, plans[0].states, spent)
+    came = robot, states, torch.stack(actions), fallen
+    alive = GAITS[robot].alive
+    return Run(*came, promised + alive, plans[0].states, spent)
 
 
 # book/planning/running.md, section "The problem as a whole"
@@ -168,8 +208,9 @@ FIRST = 100  # steps of descent for the first plan
 
 @dataclass(frozen=True)
 class RecordedGait:
-    """Learn a cheetah from recorded episodes of 1,000 steps."""
+    """Learn a robot's gait from recorded episodes."""
 
+    robot: str = "halfcheetah"  # one of GAITS
     quality: str = "medium"  # of the recorded runner; or random
     episodes: int = 100
     updates: int = 12_000  # of each network
@@ -183,7 +224,8 @@ class RecordedGait:
         progress: bool = False,
     ) -> OfflinePlanner:
         """Record episodes and learn from them; see `fit_planner`."""
-        given = record_runs(self.quality, self.episodes, seed)
+        runs = record_runs(self.quality, self.episodes, seed, self.robot)
+        given = list_transitions(runs)
         how: dict[str, Any] = dict(members=members, seed=seed)
         how |= dict(updates=updates or self.updates, progress=progress)
         return fit_planner(*given, out, model=MODEL, score=SCORE, **how)
@@ -192,10 +234,10 @@ class RecordedGait:
 # book/planning/running.md, section "The problem as a whole"
 @dataclass(frozen=True)
 class Running(RecordedGait):
-    """Run as fast as recorded gaits teach a cheetah to.
+    """Run as fast as recorded gaits teach a robot to.
 
     Raises:
-        ValueError: an unknown quality, or a count that makes no sense.
+        ValueError: an unknown name, or a count that makes no sense.
     """
 
     length: int = 8  # steps of a plan
@@ -209,11 +251,11 @@ class Running(RecordedGait):
     )
 
     def __post_init__(self):
-        if self.quality not in QUALITIES:
-            known = ", ".join(QUALITIES)
-            raise ValueError(
-                f"unknown quality {self.quality!r:.40}; known: {known}"
-            )
+        for name, known in (("robot", GAITS), ("quality", QUALITIES)):
+            if (found := getattr(self, name)) not in known:
+                raise ValueError(
+                    f"unknown {name} {found!r:.40}; known: {', '.join(known)}"
+                )
         for name in ("updates", "episodes", "length", "attempts"):
             as_whole(name, getattr(self, name), 1)
         check_steps(self.steps)
@@ -222,13 +264,21 @@ class Running(RecordedGait):
         self, known: OfflinePlanner, method: Method, seed: int
     ) -> list[Attempt]:
         """Drive robots, each from a start of its own."""
-        act = Replanner(known, running_cost, method, self.length, FIRST)
+        cost = partial(running_cost, robot=self.robot)
+        act = Replanner(known, cost, method, self.length, FIRST)
         seeds = [seed * 1_000 + k for k in range(self.attempts)]
-        return judge_run(known, drive(act, seeds, self.steps))
+        return judge_run(known, drive(act, seeds, self.steps, self.robot))
 
     def draw(self, attempt: Attempt) -> list[np.ndarray]:
-        """Return pictures (H, W, 3) of the run, every other step."""
-        return draw_cheetah(attempt.real[::2].numpy())
+        """Return pictures (H, W, 3) of the run, ten a second."""
+        every = round(0.1 / GAITS[self.robot].seconds)
+        return draw_runner(attempt.real[::every].numpy(), self.robot)
+
+
+# book/planning/running.md, section "The problem as a whole"
+def hop() -> Running:
+    """Return the problem of a hopper."""
+    return Running(robot="hopper", length=16, name="hopper")
 
 
 # book/planning/running.md, section "The problem as a whole"
@@ -239,11 +289,14 @@ def judge_run(known: OfflinePlanner, run: Run) -> list[Attempt]:
     promised and as it came.  Success is to collect more than the recorded
     runner, whose reward is that of the planner's points.
     """
-    size = run.states.shape[-1]
-    recorded = running_reward(known.points, known.points[:, size:]).mean()
+    size, gait = run.states.shape[-1], GAITS[run.robot]
+    taken = known.points[:, size:]
+    recorded = running_reward(known.points, taken, run.robot).mean()
+    recorded += gait.alive
     share, found = run.seconds / run.states.shape[1], []
     for b in range(run.states.shape[1]):
-        came, taken = run.states[:, b], run.actions[:, b]
+        last = int((~run.fallen[:-1, b]).sum())
+        came, taken = run.states[: last + 1, b], run.actions[:last, b]
         outside = leave_data(known, came[:-1], taken).mean()
         reward = run.rewards[:, b].mean()
         found.append(
@@ -263,8 +316,10 @@ def judge_run(known: OfflinePlanner, run: Run) -> list[Attempt]:
 
 
 # book/planning/running.md, section "The problem as a whole"
-def draw_cheetah(states: np.ndarray, size: int = 320) -> list[np.ndarray]:
-    """Draw observed states (K, 17), a tenth of a second apart.
+def draw_runner(
+    states: np.ndarray, robot: str = "halfcheetah", size: int = 320
+) -> list[np.ndarray]:
+    """Draw observed states (K, n), a tenth of a second apart.
 
     The place is the sum of the velocities; the ground has a mark for every
     metre.  Returns pictures (size / 2, size, 3) in bytes.
@@ -273,12 +328,12 @@ def draw_cheetah(states: np.ndarray, size: int = 320) -> list[np.ndarray]:
     import mujoco
     from PIL import Image, ImageDraw
 
-    world: Any = gymnasium.make(ROBOTS["halfcheetah"].env_id).unwrapped
+    world: Any = gymnasium.make(ROBOTS[robot].env_id).unwrapped
     model, data, unit = world.model, world.data, size / 4
     place, pictures = 0.0, []
     for state in states:
-        place += 0.1 * state[COLUMN]
-        data.qpos[:] = [0.0, *state[:8]]
+        place += 0.1 * state[GAITS[robot].column]
+        data.qpos[:] = [0.0, *state[: model.nq - 1]]
         mujoco.mj_forward(model, data)
         image = Image.new("RGB", (size, size // 2), "white")
         pen, floor = ImageDraw.Draw(image), 0.44 * size

@@ -59,6 +59,9 @@ ROBOTS = {
         "Ant-v5", {"include_cfrc_ext_in_observation": False}, 13, 5.0, 27, 8,
         (105, 111), "until the trunk leaves heights of 0.2 to 1.0 m",
     ),
+    "hopper": Robot(
+        "Hopper-v5", {}, 5, 10.0, 11, 3, (), "until it leans or sinks",
+    ),
 }
 TOLERANCE = float(np.nextafter(0.5, 0))  # |v - g| < 0.5
 
@@ -226,7 +229,9 @@ ANT_WORDS = Reference(
 
 
 # book/worlds/locomotion.md, section "Four tasks"
-def describe_run(robot: str, name: str, words: Reference) -> Task:
+def describe_run(
+    robot: str, name: str, words: Reference | None = None
+) -> Task:
     """Return the task of a robot, its data yet to be chosen."""
     known = ROBOTS[robot]
     return Task(
