@@ -5,7 +5,7 @@
 
 Two problems: `cartpole`, 60 steps by a network of 3 x 64 with a score network
 of 3 x 64, random weights; `pixels`, 15 actions that are pictures of 32 x 32,
-by the networks that travel with the package. Adam on the actions, one thread.
+by the networks that travel with the package. Adam on the actions, one core.
 `plain` is what one would write first: a loop over time with modules for the
 networks and one call of the score at every step. `jax` is one compiled
 function with a scan over time. All begin with the same weights and the same
@@ -108,7 +108,7 @@ def find_cost(states, actions, places):
 
 
 def prepare_ours(problem: str, count: int, _: dict):
-    """Return a function that takes steps of the package's planner."""
+    """Return what takes steps of the package's planner, and a gradient."""
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
     from smore_lit.planning.offline import scaled
@@ -133,7 +133,7 @@ def prepare_ours(problem: str, count: int, _: dict):
 
 
 def prepare_plain(problem: str, count: int, held: dict):
-    """Return a function that takes steps of a plan written with loops."""
+    """Return what takes steps of a plan of loops, and a gradient."""
     import torch
     from torch import nn
     from torch.nn import functional as F
@@ -261,8 +261,7 @@ def prepare_plain(problem: str, count: int, held: dict):
 
 
 def prepare_jax(problem: str, count: int, held: dict):
-    """Return a function that takes steps of the same plan in JAX."""
-    os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    """Return what takes steps of the same plan in JAX, and a gradient."""
     import jax
     import jax.numpy as jnp
     import optax
@@ -359,16 +358,17 @@ def prepare_jax(problem: str, count: int, held: dict):
         cost = partial(find_cost, places=held["places"])
 
         def move(x, u):
+            def one(pair):
+                picture, kernel = pair
+                return jax.lax.conv_general_dilated(
+                    picture.reshape(1, 1, 32, 32),
+                    kernel.reshape(1, 1, 7, 7),
+                    (1, 1),
+                    "SAME",
+                ).ravel()
+
             kernels = jax.nn.softmax(stack(model, (u - middle) / width))
-            moved = jax.lax.conv_general_dilated(
-                x.T.reshape(1, 32, 32, count),
-                kernels.T.reshape(7, 7, 1, count),
-                (1, 1),
-                "SAME",
-                feature_group_count=count,
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
-            )
-            return moved.reshape(1024, count).T
+            return jax.lax.map(one, (x, kernels))
 
         def find_slope(z, noise):
             z = (z - middle) / width + scale * noise
@@ -410,15 +410,98 @@ def prepare_jax(problem: str, count: int, held: dict):
 
 def serve(problem: str, racer: str, count: str, folder: str) -> None:
     """Write a gradient; take steps for the seconds of each line of input."""
+    if hasattr(os, "sched_setaffinity"):  # XLA has threads of its own
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     prepare = dict(zip(RACERS, (prepare_ours, prepare_plain, prepare_jax)))
-    held = dict(np.load(Path(folder) / f"{problem}-{count}.npz"))
+    held = dict(np.load(f"{folder}/{problem}-{count}.npz"))
     take, slope = prepare[racer](problem, int(count), held)
-    np.save(Path(folder) / f"{problem}-{count}-{racer}.npy", slope)
+    np.save(f"{folder}/{racer}.npy", slope)
     take(3)
     print("ready", flush=True)
     for line in sys.stdin:
-        count, began = 0, time.perf_counter()
+        steps, began = 0, time.perf_counter()
         while (spent := time.perf_counter() - began) < float(line):
             take(10)
-            count += 10
-        print(count / spent, flush=True)
+            steps += 10
+        print(steps / spent, flush=True)
+
+
+def start_racers(problem: str, python: str, folder: str):
+    """Start them all, by starts and name; SystemExit unless they agree."""
+    racers = {}
+    threads = {
+        "OMP_NUM_THREADS": "1",
+        "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    }
+    for count in STARTS[problem]:
+        write_known(problem, count, Path(folder) / f"{problem}-{count}.npz")
+        slopes = []
+        for racer in RACERS:
+            name = problem, racer, str(count)
+            runner = python if racer == "jax" else sys.executable
+            found = racers[count, racer] = subprocess.Popen(
+                [runner, __file__, "--serve", *name, folder],
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **threads},
+            )
+            if found.stdout.readline() != "ready\n":
+                raise SystemExit(f"{name} did not start: see above")
+            slopes.append(np.load(f"{folder}/{racer}.npy"))
+            error = np.linalg.norm(slopes[-1] - slopes[0])
+            error /= np.linalg.norm(slopes[0])
+            print(*name, f"gradient differs by {error:.1e}", flush=True)
+            if not error < 1e-4:
+                raise SystemExit(f"{name} does not find the gradient of ours")
+    return racers
+
+
+def main() -> None:
+    """Print one line for each racer, problem and number of starts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--problem", choices=tuple(STARTS), help="only this one")
+    add("--peer-python", default=sys.executable, metavar="PYTHON")
+    add("--rounds", type=int, default=5)
+    add("--seconds", type=float, default=3.0)
+    add("--out", metavar="CSV", help="where to write the rows")
+    add("--serve", nargs=4, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        serve(*options.serve)
+        return
+    from smore_lit.running.files import write_rows
+
+    rows = []
+    for problem in [options.problem] if options.problem else STARTS:
+        with tempfile.TemporaryDirectory() as folder:
+            racers = start_racers(problem, options.peer_python, folder)
+        turns = {name: [] for name in racers}
+        for _ in range(options.rounds):
+            for name, racer in racers.items():
+                print(options.seconds, file=racer.stdin, flush=True)
+                turns[name].append(float(racer.stdout.readline()))
+        for (count, racer), process in racers.items():
+            process.kill()
+            rates = turns[count, racer]
+            ratios = [a / b for a, b in zip(turns[count, "ours"], rates)]
+            rows.append(
+                {
+                    "problem": problem,
+                    "planner": racer,
+                    "starts": count,
+                    "steps_per_second": statistics.median(rates),
+                    "ours_to_it": statistics.median(ratios),
+                    "low": min(ratios),
+                    "high": max(ratios),
+                    "rounds": options.rounds,
+                }
+            )
+            print(json.dumps(rows[-1]))
+    if options.out:
+        write_rows(options.out, rows)
+
+
+if __name__ == "__main__":
+    main()

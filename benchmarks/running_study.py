@@ -41,15 +41,14 @@ TRIALS: dict = {  # planner, beta, length
         ("sgp, one model", 3.0, 8),
     ),
     ("halfcheetah", "random"): (
-        *(("sgp", beta, 8) for beta in (0.01, 0.03, 0.1, 0.3, 1.0)),
-        *(("ensemble", beta, 8) for beta in (0.3, 1.0, 3.0, 10.0, 30.0)),
-        *(("sgp", 0.1, length) for length in (4, 16)),
+        *(("sgp", beta, 8) for beta in (0.01, 0.1, 1.0)),
+        *(("ensemble", beta, 8) for beta in (1.0, 10.0, 100.0)),
     ),
     ("hopper", "medium"): (
         ("none", 0.0, 16),
-        *(("sgp", 1.0, length) for length in (8, 16, 32)),
-        *(("sgp", beta, 16) for beta in (0.3, 3.0, 10.0)),
-        *(("ensemble", beta, 16) for beta in (1.0, 10.0, 100.0)),
+        *(("sgp", 1.0, length) for length in (8, 16)),
+        *(("sgp", beta, 8) for beta in (0.3, 3.0, 10.0)),
+        *(("ensemble", beta, 8) for beta in (1.0, 10.0, 100.0)),
     ),
 }
 FINAL = {
@@ -66,9 +65,9 @@ FINAL = {
         ("ensemble", 10.0, 8),
     ),
     ("hopper", "medium"): (
-        ("sgp", 1.0, 16),
-        ("none", 0.0, 16),
-        ("ensemble", 10.0, 16),
+        ("sgp", 1.0, 8),
+        ("none", 0.0, 8),
+        ("ensemble", 10.0, 8),
     ),
 }
 
