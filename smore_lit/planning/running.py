@@ -208,12 +208,25 @@ FIRST = 100  # steps of descent for the first plan
 
 @dataclass(frozen=True)
 class RecordedGait:
-    """Learn a robot's gait from recorded episodes."""
+    """Learn a robot's gait from recorded episodes.
+
+    Raises:
+        ValueError: an unknown name, or a count that makes no sense.
+    """
 
     robot: str = "halfcheetah"  # one of GAITS
     quality: str = "medium"  # of the recorded runner; or random
     episodes: int = 100
     updates: int = 12_000  # of each network
+
+    def __post_init__(self):
+        for name, known in (("robot", GAITS), ("quality", QUALITIES)):
+            if (found := getattr(self, name)) not in known:
+                raise ValueError(
+                    f"unknown {name} {found!r:.40}; known: {', '.join(known)}"
+                )
+        for name in ("updates", "episodes"):
+            as_whole(name, getattr(self, name), 1)
 
     def learn(
         self,
@@ -251,12 +264,8 @@ class Running(RecordedGait):
     )
 
     def __post_init__(self):
-        for name, known in (("robot", GAITS), ("quality", QUALITIES)):
-            if (found := getattr(self, name)) not in known:
-                raise ValueError(
-                    f"unknown {name} {found!r:.40}; known: {', '.join(known)}"
-                )
-        for name in ("updates", "episodes", "length", "attempts"):
+        super().__post_init__()
+        for name in ("length", "attempts"):
             as_whole(name, getattr(self, name), 1)
         check_steps(self.steps)
 
