@@ -41,14 +41,14 @@ TRIALS: dict = {  # planner, beta, length
         ("sgp, one model", 3.0, 8),
     ),
     ("halfcheetah", "random"): (
-        *(("sgp", beta, 8) for beta in (0.01, 0.1, 1.0)),
+        *(("sgp", beta, 8) for beta in (0.01, 0.1, 0.3, 1.0)),
         *(("ensemble", beta, 8) for beta in (1.0, 10.0, 100.0)),
     ),
     ("hopper", "medium"): (
         ("none", 0.0, 16),
         *(("sgp", 1.0, length) for length in (8, 16)),
         *(("sgp", beta, 8) for beta in (0.3, 3.0, 10.0)),
-        *(("ensemble", beta, 8) for beta in (1.0, 10.0, 100.0)),
+        *(("ensemble", beta, 8) for beta in (1.0, 10.0, 100.0, 1_000.0)),
     ),
 }
 FINAL = {
@@ -65,9 +65,9 @@ FINAL = {
         ("ensemble", 10.0, 8),
     ),
     ("hopper", "medium"): (
-        ("sgp", 1.0, 8),
+        ("sgp", 3.0, 8),
         ("none", 0.0, 8),
-        ("ensemble", 10.0, 8),
+        ("ensemble", 100.0, 8),
     ),
 }
 

@@ -284,7 +284,7 @@ def add_plan_command(words) -> None:
     """Add `plan`."""
     parser = add_command(words, "plan", commands.plan_problem, True)
     add = parser.add_argument
-    text = "cartpole, hole, locomotion, pixels or pushing"
+    text = "cartpole, hole, hopper, locomotion, pixels or pushing"
     add("problem", metavar="PROBLEM", help=text)
     text = "sgp (default), none, ensemble, cem or mppi"
     add("--planner", metavar="NAME", default=argparse.SUPPRESS, help=text)
