@@ -60,9 +60,9 @@ FINAL = {
         ("mppi", 3.0, 8),
     ),
     ("halfcheetah", "random"): (
-        ("sgp", 1.0, 8),
+        ("sgp", 0.1, 8),
         ("none", 0.0, 8),
-        ("ensemble", 10.0, 8),
+        ("ensemble", 1.0, 8),
     ),
     ("hopper", "medium"): (
         ("sgp", 3.0, 8),

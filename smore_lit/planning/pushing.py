@@ -577,11 +577,11 @@ def push_boxes(
         if not moving.any():
             break
         start = torch.tensor(x, dtype=torch.float32)
-        began = time.perf_counter()
+        began = time.process_time()
         found = plan_offline(
             known, start, u, cost, method, [1_000 * seed + t] * len(goals)
         )
-        seconds += time.perf_counter() - began
+        seconds += time.process_time() - began
         costs = costs if rows else found.costs.numpy()
         action = shorten(found.actions[:, 0].double().numpy())
         action = action * moving[:, None]
