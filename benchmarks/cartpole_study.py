@@ -9,8 +9,9 @@ there, and rows that are there are not made again. Constants were chosen on
 other seeds. `problem` says how well the model is fitted, or that the box is
 wide; `budget` says how much a search without gradients may do: as much
 processor time as the gradient takes (wall), or as many predictions of the
-model (calls). The second command changes one thing of SGP at a time: how the
-scale falls, or the network of the score.
+model (calls). Planning without a charge has one model, and a row with the mean
+of all three (members). The second command changes one thing of SGP at a time:
+how the scale falls, or the network of the score.
 """
 
 import argparse
@@ -65,6 +66,7 @@ def list_methods():
     rivals = ("none", 0.0), ("sgp", 0.1), ("ensemble", 10.0)
     for each in rivals:
         yield "loose", "", method(*each)
+    yield "loose", "members", method("none", 0.0)
     for each in rivals[:2]:
         yield "close", "", method(*each)
     for budget in BUDGETS:
@@ -78,9 +80,9 @@ def list_methods():
         yield "wide", "", method(*each)
 
 
-def choose(planner, method):
+def choose(planner, method, budget=""):
     """Return what a method plans with: all members, or the first."""
-    if "ensemble" in (method.planner, method.penalty):
+    if "ensemble" in (method.planner, method.penalty) or budget == "members":
         return planner
     return dataclasses.replace(planner, model=first_member(planner.model))
 
@@ -223,14 +225,14 @@ def plan_all(runs: str, out: Path) -> None:
                 "seed": str(seed),
                 "planner": method.planner,
                 "beta": str(method.beta),
-                "penalty": method.penalty if budget else "",
+                "penalty": method.penalty if budget in BUDGETS else "",
                 "budget": budget,
             }
             if any(known.items() <= row.items() for row in rows):
                 continue
             folder = f"{runs}/cartpole-{name}-{seed}"
             planner = problem.learn(seed, members, out=folder)
-            chosen = choose(planner, method)
+            chosen = choose(planner, method, budget)
             (came,) = problem.attempt(chosen, method, seed)
             rows.append(known | describe(came))
             write_rows(out, rows)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from smore_lit.planning import distances
 from smore_lit.planning.distances import (
     half_squares,
     kernel_log_density,
@@ -18,9 +19,11 @@ from smore_lit.planning.lipschitz import (
     bound_error,
     count_pairs,
     extrapolate_slope,
+    fit_end,
     pair_slopes,
 )
 from smore_lit.planning.stability import distance_curvature, shift_mean
+from smore_lit.planning.verification import verify_planning
 
 PAIR = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
 POINT = torch.tensor([0.5, 2.0], dtype=torch.float64)
@@ -74,7 +77,7 @@ def test_any_leading_axes(lead):
             torch.testing.assert_close(row, call(one, PAIR, 0.5))
 
 
-def test_far_away_nothing_under_or_overflows():
+def test_far_away_nothing_underflows():
     far = torch.tensor([1e6, -1e6])
     for scale in (1e-3, 1.0, 1e6):
         for call in CALLS:
@@ -109,6 +112,8 @@ def test_mean_shift_comes_to_rest_on_data_and_counts_its_steps():
         ({"scale": -1.0}, "positive and finite"),
         ({"scale": math.nan}, "positive and finite"),
         ({"scale": math.inf}, "positive and finite"),
+        ({"scale": 1e-200}, "square must be positive and finite"),
+        ({"scale": 1e200}, "square must be positive and finite"),
     ],
 )
 def test_what_means_nothing_is_refused_in_one_line(call, changed, reason):
@@ -182,8 +187,61 @@ def test_extrapolation_finds_the_end_of_a_uniform_law():
         extrapolate_slope(slopes, 9)
 
 
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("shape", [0.3, 0.5, 0.9])
+def test_below_shape_1_the_end_is_the_largest_slope(shape, size):
+    """Uniform numbers to the power 1 / shape fall like that power."""
+    drawn = np.random.default_rng(0).uniform(size=4_000)
+    slopes = size * (1 - drawn ** (1 / shape))
+    end, _ = extrapolate_slope(slopes, 40)
+    assert slopes.max() <= end <= slopes.max() + 1e-9 * size
+
+
+def test_maxima_without_an_end_have_none():
+    slopes = np.random.default_rng(0).exponential(size=4_000)
+    end, p = extrapolate_slope(slopes, 40)
+    assert end == math.inf and p > 0.05
+    end, p = extrapolate_slope(np.full(100, 2.0), 10)
+    assert end == pytest.approx(2.0) and p < 1e-6
+
+
+@pytest.mark.parametrize("shape", [1.5, 2.0, 4.0])
+def test_the_fit_is_as_likely_as_any_beside_it(shape):
+    """No law near it, and not the one that was drawn from, is likelier."""
+    from scipy.stats import weibull_max
+
+    drawn = weibull_max.rvs(shape, 3.0, 0.5, 200, random_state=0)
+    law = fit_end(drawn)
+    best = weibull_max.logpdf(drawn, *law).sum()
+    assert weibull_max.logpdf(drawn, shape, 3.0, 0.5).sum() <= best
+    for which in range(3):
+        for factor in (0.99, 1.01):
+            other = list(law)
+            other[which] *= factor
+            assert weibull_max.logpdf(drawn, *other).sum() < best
+    assert law[0] == pytest.approx(shape, rel=0.4)
+    assert law[1] == pytest.approx(3.0, abs=0.2)
+
+
 @pytest.mark.parametrize("share, doubt", [(0, 0.1), (1, 0.1), (0.1, 2.0)])
 def test_pairs_are_counted_for_shares_inside_0_and_1(share, doubt):
     assert count_pairs(0.5, 0.25) == 2
     with pytest.raises(ValueError, match=r"\(0, 1\)"):
         count_pairs(share, doubt)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda z, data, s: torch.zeros(len(z)).double(),
+        lambda z, data, s: kernel_log_density(z, data, s) + np.log(len(data)),
+        lambda z, data, s: kernel_log_density(z, data, s) + math.log(s),
+    ],
+)
+def test_verification_notices_a_log_density_that_is_wrong(wrong, monkeypatch):
+    assert verify_planning(4)["holds"]
+    monkeypatch.setattr(distances, "kernel_log_density", wrong)
+    found = verify_planning(4)
+    failed = [row for row in found["rows"] if row["holds"] is False]
+    assert not found["holds"]
+    assert [row["quantity"] for row in failed] == ["against the log density"]

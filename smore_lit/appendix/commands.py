@@ -467,7 +467,7 @@ VERIFIED = {
 
 
 def verify_part(options) -> Answer:
-    """Measure every claim of a part of the book against its bar."""
+    """Measure claims of a part of the book against their bars."""
     if options.part not in VERIFIED:
         raise ValueError(
             f"unknown part {options.part!r}; known: {', '.join(VERIFIED)}"

@@ -67,7 +67,7 @@ def check_reference(points: Tensor, data: Tensor, scale: float) -> None:
     """Raise ValueError unless points can be compared with data at `scale`.
 
     Data need at least one row, as many columns as the points, and finite
-    numbers; the scale is a positive, finite number.
+    numbers; the scale and its square are positive, finite numbers.
     """
     if data.ndim != 2 or 0 in data.shape:
         raise ValueError(
@@ -81,8 +81,10 @@ def check_reference(points: Tensor, data: Tensor, scale: float) -> None:
         )
     if not (bool(data.isfinite().all()) and bool(points.isfinite().all())):
         raise ValueError("points and data must hold no NaN and no infinity")
-    if not 0.0 < scale < math.inf:
-        raise ValueError(f"scale must be positive and finite, got {scale}")
+    if not (scale > 0.0 and 0.0 < scale * scale < math.inf):
+        raise ValueError(
+            f"scale and its square must be positive and finite, got {scale}"
+        )
 
 
 # book/planning/distances.md, section "It is a log density"

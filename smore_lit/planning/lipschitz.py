@@ -5,7 +5,13 @@ The distance to data bounds the error of a model, with one constant that nobody
 gives us.
 """
 
-__all__ = ["bound_error", "pair_slopes", "count_pairs", "extrapolate_slope"]
+__all__ = [
+    "bound_error",
+    "pair_slopes",
+    "count_pairs",
+    "fit_end",
+    "extrapolate_slope",
+]
 
 
 # book/planning/lipschitz.md, section "Lipschitz bounds on a model's error: how wrong it may be off the data"
@@ -84,7 +90,7 @@ def pair_slopes(points: np.ndarray, errors: np.ndarray, rng) -> np.ndarray:
     return rise[apart > 0] / apart[apart > 0]
 
 
-# book/planning/lipschitz.md, section "Answer one: without any assumption"
+# book/planning/lipschitz.md, section "Answer one: without assuming a law"
 def count_pairs(share: float, doubt: float) -> int:
     r"""Return how many slopes make `largest slope` hold.
 
@@ -101,6 +107,40 @@ def count_pairs(share: float, doubt: float) -> int:
 
 
 # book/planning/lipschitz.md, section "Answer two: extrapolate"
+def fit_end(maxima: np.ndarray) -> tuple[float, float, float]:
+    """Fit a reverse Weibull law of shape 1 or more by its likelihood.
+
+    Returns:
+        Shape, end and scale. The end is at most a thousand times as far
+        above the largest as that is above the mean.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import logsumexp
+
+    below = maxima.max() - maxima
+    unit = below.mean() or 1.0
+
+    def parts(place):  # logarithms of shape and gap
+        shape, gap = np.exp(place)
+        away = np.log(below / unit + gap)
+        return shape, away, logsumexp(shape * away) - math.log(len(away))
+
+    def miss(place):  # minus the log likelihood, at the best scale
+        shape, away, power = parts(place)
+        return power - place[0] - (shape - 1) * away.mean()
+
+    bounds = (0, math.log(1e5)), (math.log(1e-12), math.log(1e3))
+    tries = [
+        minimize(miss, at, method="Nelder-Mead", bounds=bounds)
+        for at in ((0.01, -10), (1, 0), (5, 5))
+    ]
+    best = min(tries, key=lambda each: each.fun).x
+    shape, _, power = parts(best)
+    end = maxima.max() + unit * math.exp(best[1])
+    return float(shape), float(end), float(unit * math.exp(power / shape))
+
+
+# book/planning/lipschitz.md, section "Answer two: extrapolate"
 def extrapolate_slope(slopes: np.ndarray, batches: int) -> tuple[float, float]:
     """Estimate the largest slope there is from maxima of batches.
 
@@ -109,9 +149,9 @@ def extrapolate_slope(slopes: np.ndarray, batches: int) -> tuple[float, float]:
         batches: into how many, in order, to divide them; 10 or more.
 
     Returns:
-        The upper end of a reverse Weibull law fitted to the maxima, and
-        the p-value of a Kolmogorov-Smirnov test of the fit (too large,
-        since the law was fitted to the same maxima).
+        The end of a reverse Weibull law fitted to the maxima, infinite
+        where they show none, and the p-value of a Kolmogorov-Smirnov test
+        of the fit (too large: the law was fitted to the same maxima).
 
     Raises:
         ValueError: too few batches, or fewer than two slopes for each.
@@ -126,5 +166,8 @@ def extrapolate_slope(slopes: np.ndarray, batches: int) -> tuple[float, float]:
         )
     size = len(slopes) // batches
     maxima = slopes[: batches * size].reshape(batches, size).max(axis=1)
-    law = weibull_max.fit(maxima, loc=maxima.max() * 1.01)
-    return float(law[1]), float(kstest(maxima, weibull_max(*law).cdf).pvalue)
+    law = fit_end(maxima)
+    p = float(kstest(maxima, weibull_max(*law).cdf).pvalue)
+    unit = maxima.max() - maxima.mean()
+    far = law[1] - maxima.max() > 900 * unit > 0
+    return (math.inf if far else law[1]), p

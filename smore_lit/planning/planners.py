@@ -74,7 +74,7 @@ class Descent:
     rate: float = 1e-2  # its learning rate
     beta: float = 1.0  # weight of the distance; 0 plans without the score
     largest: float = 1.0  # scale at the first step
-    smallest: float = 0.1  # scale at the last
+    smallest: float = 0.1  # at the last, if 2 <= levels <= steps
     levels: int = 10  # of the scale
 
     def __post_init__(self):
@@ -197,7 +197,8 @@ def transcription_terms(
     """Return (B,) whose gradient is that of what (a) or (b) adds to the cost.
 
     Args:
-        states, actions: the variables, (B, T+1, n) and (B, T, m).
+        states, actions: (B, T+1, n) and (B, T, m), the variables; but
+            hold the first state at the start, for nothing here does.
         score: of (x, u) with a model, of (x, u, x') without.
         scale, beta: of the smoothed distance, and its weight.
         dynamics: the model of (a); None takes (b).

@@ -42,7 +42,7 @@ class ScoreConfig:
     """
 
     hidden: tuple[int, ...] = (64, 64)  # widths of hidden layers
-    waves: int = 5  # of each input, with frequencies 1, 2, 4, ...
+    waves: int = 5  # of each number of a point, with frequencies 1, 2, 4, ...
     batch_size: int = 1024  # noisy copies per update
     learning_rate: float = 5e-3  # Adam; falls to 0 along half a cosine
     largest: float = 1.0  # scale of the noise, in spreads of the data

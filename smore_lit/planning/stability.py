@@ -1,9 +1,9 @@
 # Generated from book/planning/stability.md by make sync. Edit the chapter, not this file.
 """Data stability: walk down to the data.
 
-Whoever walks down the smoothed distance ends at a datum, within the scale
-times the root of the dimension. The variance of an ensemble promises nothing
-of the kind.
+Every local minimum of the smoothed distance lies near a datum, within the
+scale times the root of the dimension. The variance of an ensemble promises
+nothing of the kind.
 """
 
 __all__ = ["shift_mean", "distance_curvature"]

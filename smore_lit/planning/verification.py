@@ -1,8 +1,8 @@
 # Generated from book/planning/verification.md by make sync. Edit the chapter, not this file.
-"""Verification of planning: check every claim of the part at once.
+"""Verification of planning: check distance, stability, bound and gradients at once.
 
-One command draws random data and plans and measures every claim of this part,
-and a mistake that is planted in the code is noticed.
+One command draws random data and plans and measures distance, stability, bound
+and gradients, and a mistake that is planted in the code is noticed.
 """
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-# book/planning/verification.md, section "Verification of planning: check every claim of the part at once"
+# book/planning/verification.md, section "Verification of planning: check distance, stability, bound and gradients at once"
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -68,8 +68,10 @@ def measure_distance(cloud: Cloud) -> dict[str, float]:
     rows, columns = data.shape
     wide = np.asarray(points, np.longdouble)[:, None] - data.numpy()
     hills = np.exp(-((wide / scale) ** 2).sum(-1) / 2 + _least(wide, scale))
-    log_density = np.log(hills.mean(axis=1)) - _least(wide, scale)[:, 0]
-    due = -(scale**2) * (log_density + np.log(rows))
+    log_mean = np.log(hills.mean(axis=1)) - _least(wide, scale)[:, 0]
+    due = -(scale**2) * (log_mean + np.log(rows))
+    log_density = log_mean - columns / 2 * np.log(2 * np.pi * scale**2)
+    ours = distances.kernel_log_density(points, data, scale)
     soft = distances.smoothed_distance(points, data, scale)
     hard = ((points[:, None] - data) ** 2).sum(-1).amin(-1) / 2
     slack = 1e-12 * (1 + hard / scale**2) * scale**2
@@ -89,7 +91,7 @@ def measure_distance(cloud: Cloud) -> dict[str, float]:
     score = distances.kernel_score(points, data, scale)
     bend = stability.distance_curvature(points, data, scale)
     return {
-        "identity": _apart(soft.numpy(), np.asarray(due, float)),
+        "identity": max(_apart(soft, due), _apart(ours, log_density)),
         "sandwich": int(below.sum()),
         "gradient": _apart(-(scale**2) * score, slope.detach()),
         "curvature": _apart(bend, turns),
@@ -103,7 +105,7 @@ def _least(wide: np.ndarray, scale: float) -> np.ndarray:
 
 def _apart(found, due) -> float:
     """Return the largest difference, relative to the largest size."""
-    found, due = np.asarray(found), np.asarray(due)
+    found, due = np.asarray(found, float), np.asarray(due, float)
     return float(np.abs(found - due).max() / (1e-300 + np.abs(due).max()))
 
 
@@ -264,7 +266,7 @@ SUMMED = ("sandwich", "steps up", "far minima", "minima", "above the bound")
 def verify_planning(
     problems: int = 50, seed: int = 0, watch: Callable = iter
 ) -> dict:
-    """Measure every claim of the part on random problems.
+    """Measure distance, stability, bound and gradients.
 
     Args:
         problems: how many, each with a hundred points and one plan.
