@@ -16,6 +16,7 @@ import pytest
 import smore_lit
 from smore_lit.benchmark import cells, engines, grid
 from smore_lit.learning.training import train
+from smore_lit.running import results
 from smore_lit.running.files import package_folder, read_table
 from smore_lit.running.results import read_results
 
@@ -106,6 +107,20 @@ def test_a_method_without_the_preset_is_named():
     assert "GoFAR: has no preset paper" in found.missing
 
 
+@pytest.mark.parametrize("name", ["bc", "goal-bc"])
+def test_words_may_be_methods_of_a_study(name):
+    found = grid.expand(["manipulation"], only=[name])
+    assert {job.cell.algorithm for job in found.jobs} == {name}
+    assert len(found.jobs) == len(cells.SHORT_TASKS)
+
+
+def test_nothing_is_missing_that_was_not_asked_for():
+    words = ["FetchReach", "smore", "gcsl"]
+    found = grid.expand(["table1"], presets=["paper"], only=words)
+    assert [job.cell.algorithm for job in found.jobs] == ["smore"]
+    assert found.missing == ("GCSL: has no preset paper",)
+
+
 @pytest.mark.parametrize(
     "words, message",
     [
@@ -117,6 +132,18 @@ def test_a_method_without_the_preset_is_named():
         (dict(tables=["table1"], shard=(0, 2)), "shard 0/2"),
         (dict(tables=["table1"], updates=-1), "updates"),
         (dict(tables=["table1"], colour=1), "colour"),
+        (dict(tables=["foo"]), "unknown study 'foo'; known: .*manipulation"),
+        (dict(tables=["table1"], only=["smore-ablated"]), "in table1; known"),
+        (dict(tables=["table1"], only=["bc"]), "no task or method 'bc'"),
+        (dict(tables=["manipulation"], only=["crl"]), "known: .*goal-bc"),
+        (
+            dict(tables=["table1"], presets=["paper"], only=["gcsl"]),
+            "nothing is left of table1 .GCSL: has no preset paper",
+        ),
+        (
+            dict(tables=["speeds", "trials"], only=["FetchPush", "iql"]),
+            "nothing is left of speeds and trials",
+        ),
     ],
 )
 def test_wrong_words_are_one_line(words, message):
@@ -169,6 +196,95 @@ def test_a_run_of_other_code_is_stale(tmp_path, monkeypatch):
         "smore_lit.learning.training.digest_agent", lambda agent: {"x": "y"}
     )
     assert engines.find_done(jobs, store) == set()
+
+
+def test_a_run_is_done_only_with_the_last_score_of_each_seed(tmp_path):
+    (job,) = small_jobs(["gcsl"])
+    where = places(tmp_path) | {"engine": train_here}
+    engines.run_grid([job], **where)
+    store = tmp_path / "store"
+    path, whole = store / "scores.csv", content(store)
+    header, *lines = path.read_text().splitlines(keepends=True)
+    stamps = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("checkpoint.pt")}
+    for left in (None, "", header, header + "".join(lines[:-1])):
+        path.unlink() if left is None else path.write_text(left)
+        assert engines.find_done([job], store) == set()
+        assert not engines.run_grid([job], **where).failed
+        assert content(store) == whole
+        assert engines.find_done([job], store) == {job}
+    assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
+
+
+def test_a_damaged_store_is_refused_before_anything_is_trained(tmp_path):
+    (job,) = small_jobs(["gcsl"])
+    store, told = tmp_path / "store", []
+    store.mkdir()
+    for name, text in (
+        ("scores", "run,seed\na,1\n"),
+        ("studies", "study,task,label,run\ns,t,l,gone\n"),
+        ("runs", "\ufeffrun,task\na,b\n"),
+    ):
+        (store / f"{name}.csv").write_text(text)
+        with pytest.raises(ValueError, match=f"{name}.csv.*restore"):
+            engines.find_done([job], store)
+        with pytest.raises(ValueError, match=f"{name}.csv.*restore"):
+            engines.run_grid(
+                [job], **places(tmp_path) | {"engine": told.append}
+            )
+        (store / f"{name}.csv").unlink()
+    assert not told and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("which", ["store", "runs"])
+@pytest.mark.parametrize("place", ["afile", "/proc/x", "afile/below"])
+def test_places_that_cannot_be_written_end_a_grid_at_once(
+    which, place, tmp_path, capfd
+):
+    (tmp_path / "afile").touch()
+    words = "grid --table 1 --protocol smoke --only FetchReach gcsl".split()
+    where = {"store": tmp_path / "store", "runs": tmp_path / "runs"}
+    where[which] = tmp_path / place
+    for name, folder in where.items():
+        words += [f"--{name}", folder]
+    assert call(*words, "--root", ASSETS) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1 and place.split("/")[-1] in err
+
+
+def test_a_log_that_cannot_be_written_leaves_the_reason(tmp_path):
+    (tmp_path / "afile").touch()
+    (job,) = small_jobs(["gcsl"])
+    runs = tmp_path / "afile"
+    where = engines.Places(ASSETS, runs, tmp_path / "store", runs / "logs")
+    found = engines.try_job(job, where)
+    assert found["log"] == "" and "afile" in found["failed"]
+
+
+def test_ctrl_c_is_one_line(tmp_path):
+    words = [sys.executable, "-m", "smore_lit", "grid", "--table", "1"]
+    words += "--protocol smoke --updates 900000 --processes 1".split()
+    words += ["--only", "FetchReach", "gcsl", "--root", str(ASSETS)]
+    words += ["--runs", str(tmp_path / "runs")]
+    words += ["--store", str(tmp_path / "store")]
+    for waits in (lambda: list(tmp_path.glob("runs/*/metrics.csv")), None):
+        process = subprocess.Popen(
+            words,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        until = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < until:
+            started = f"/proc/{process.pid}/task/{process.pid}/children"
+            if waits() if waits else Path(started).read_text().strip():
+                break
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert err.count("\n") == 1 and "interrupted: " in err
 
 
 GRID = """
@@ -327,6 +443,95 @@ def test_grid_and_report_by_the_command_line(tmp_path, capfd):
     for form in ("md", "tex", "csv", "html"):
         assert call(*words, "--format", form) == 0
         assert "34.43" in capfd.readouterr().out
+
+
+def write_store(folder, ends, study="grid smoke"):
+    """Write a store of one run of GCSL; ends: updates by seed."""
+    plan = {"seeds": [1000, 1001, 1002], "updates": 50}
+    run = dict.fromkeys(results.TABLES["runs"], "") | {"run": "r"}
+    run |= {"task": "FetchReach", "algorithm": "gcsl", "config": {}}
+    label = {"study": study, "task": "FetchReach", "run": "r"}
+    rows = {
+        "runs": [run | {"plan": plan}],
+        "studies": [label | {"label": "shared gcsl"}],
+        "scores": [
+            dict.fromkeys(results.TABLES["scores"], seed - 990.0)
+            | {"run": "r", "seed": seed, "updates": updates}
+            for seed, end in ends.items()
+            for updates in range(25, end + 1, 25)
+        ],
+    }
+    folder.mkdir(exist_ok=True)
+    for name, lines in rows.items():
+        text = results.format_rows(results.TABLES[name], lines)
+        (folder / f"{name}.csv").write_text(text)
+
+
+def test_a_report_counts_rows_that_stand_twice_once(tmp_path):
+    from smore_lit.benchmark.report import report
+
+    write_store(tmp_path, dict.fromkeys((1000, 1001, 1002), 50))
+    before = report("table1", "smoke", store=tmp_path)
+    assert before.rows[0]["seeds"] == 3
+    for name in ("scores", "studies", "runs"):
+        path = tmp_path / f"{name}.csv"
+        header, *lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join([header, *lines, *lines]))
+    assert report("table1", "smoke", store=tmp_path).rows == before.rows
+
+
+@pytest.mark.parametrize(
+    "ends, lack",
+    [
+        ({1000: 50, 1001: 25, 1002: 25}, "seed 1001 ends at 25 of 50"),
+        ({1000: 50, 1001: 50}, "seed 1002 ends at 0 of 50"),
+        ({1000: 25, 1001: 25, 1002: 25}, "seed 1000 ends at 25 of 50"),
+    ],
+)
+def test_a_report_says_which_seed_is_not_whole(ends, lack, tmp_path):
+    from smore_lit.benchmark import report
+
+    write_store(tmp_path, ends)
+    found = report.report("table1", "smoke", store=tmp_path)
+    assert not found.rows and len(found.missing) == 84
+    assert f"FetchReach GCSL ({lack} updates)" in found.missing
+    (rows,) = report.group_scores("grid smoke", tmp_path).values()
+    with pytest.raises(ValueError, match=lack):
+        report.at_last(rows, "return_099")
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--store", "nonexist"], "nonexist is no folder"),
+        (["--store", "store/runs.csv"], "runs.csv is no folder"),
+        (["--store", "store", "--study", "foo"], "known: grid smoke"),
+        (["--study", "foo"], "unknown study 'foo'; known: "),
+    ],
+)
+def test_a_report_needs_a_store_and_a_study(
+    words, message, tmp_path, capfd, monkeypatch
+):
+    write_store(tmp_path / "store", {1000: 50})
+    monkeypatch.chdir(tmp_path)
+    assert call("report", "--table", "1", *words) == 2
+    out, err = capfd.readouterr()
+    assert out == "" and err.count("\n") == 1 and message in err
+
+
+@pytest.mark.parametrize("name", ["runs", "scores", "studies"])
+def test_a_report_of_a_damaged_store_is_a_mistake_of_one_line(
+    name, tmp_path, capfd
+):
+    write_store(tmp_path, {1000: 50})
+    path = tmp_path / f"{name}.csv"
+    path.write_text(path.read_text().replace("run", "ran", 1))
+    for words in (["report"], ["grid", "--dry-run"]):
+        words += ["--table", "1", "--protocol", "smoke", "--store", tmp_path]
+        assert call(*words) == 2
+        out, err = capfd.readouterr()
+        assert out == "" and err.count("\n") == 1
+        assert f"{name}.csv has no column 'run': restore" in err
 
 
 def test_distances_are_not_divided_by_what_they_have_not():

@@ -188,6 +188,17 @@ def test_transitions_without_a_model_are_refused(tables, reason, tmp_path):
         (lambda: models.ModelConfig(hidden=()), "hidden must be"),
         (lambda: models.ModelConfig(batch_size=0), "batch_size must be"),
         (lambda: models.ModelConfig(learning_rate=2.0), "learning_rate must"),
+        (lambda: models.ModelConfig(hidden=64), "hidden must be"),
+        (lambda: models.ModelConfig(hidden="64"), "hidden must be"),
+        (lambda: models.ModelConfig(hidden=(8.5,)), "hidden must be"),
+        (lambda: models.ModelConfig(batch_size=1.5), "batch_size must be"),
+        (lambda: offline.Method(beta="1"), "beta must be a finite number"),
+        (lambda: offline.Method(beta=None), "beta must be a finite number"),
+        (lambda: offline.Method(descent=3), "descent must be a Descent"),
+        (lambda: offline.Method(search=None), "search must be a Search"),
+        (lambda: search.Search(samples=8.5), "samples must be a whole"),
+        (lambda: search.Search(steps="3"), "steps must be a whole"),
+        (lambda: search.Search(temperature="1"), "temperature must be a f"),
         (
             lambda: models.train_model(STATES, ACTIONS, AFTER, epochs=3),
             "unknown option of a model",
@@ -283,3 +294,170 @@ def test_the_command_refuses_what_means_nothing(words, reason, capsys):
     said = capsys.readouterr()
     assert reason in said.err and said.out == ""
     assert len(said.err.strip().splitlines()) <= 3
+
+
+def fails(reason, call, *given, **named):
+    with pytest.raises(ValueError, match=reason) as caught:
+        call(*given, **named)
+    assert "\n" not in str(caught.value)
+
+
+ALL = pytest.mark.parametrize(
+    "method", list(methods()), ids=lambda m: m.planner
+)
+ZERO = torch.zeros(2, 2), torch.zeros(2, 5, 1)
+
+
+@ALL
+def test_costs_are_looked_at_by_every_planner(known, method):
+    def ask(cost):
+        return offline.plan_offline(known, *ZERO, cost, method, [0, 1])
+
+    for bad in (
+        lambda x, u: miss(x, u).mean(),
+        lambda x, u: miss(x, u)[:, None],
+        lambda x, u: x[:, :, 0],
+        lambda x, u: 1.0,
+        lambda x, u: None,
+        lambda x, u: miss(x, u).detach().numpy(),
+        lambda x, u: miss(x, u).tolist(),
+    ):
+        fails(r"a cost must return a tensor \(B,\) = \(", ask, bad)
+    found = ask(lambda x, u: miss(x, u).double())
+    torch.testing.assert_close(found.actions, ask(miss).actions)
+    assert found.costs.dtype == torch.float32
+
+    def still(x, u):
+        return miss(x, u).detach()
+
+    if method.planner in ("cem", "mppi"):
+        assert torch.equal(ask(still).actions, ask(miss).actions)
+    else:
+        fails("no gradient in the plan: use cem or mppi", ask, still)
+
+
+@ALL
+def test_starts_and_actions_of_any_kind_and_the_sizes_learned(known, method):
+    def ask(starts, actions):
+        return offline.plan_offline(
+            known, starts, actions, miss, method, [0, 1]
+        ).actions
+
+    due = ask(*ZERO)
+    for kind in (np.asarray, torch.Tensor.double, torch.Tensor.tolist):
+        assert torch.equal(ask(*map(kind, ZERO)), due)
+    sizes = "n = 2 and actions of m = 1 numbers, but starts have"
+    fails(f"{sizes} 3 and actions 1", ask, torch.zeros(2, 3), ZERO[1])
+    fails(f"{sizes} 2 and actions 2", ask, ZERO[0], torch.zeros(2, 5, 2))
+    fails(f"{sizes} 1 and actions 2", ask, ZERO[0][:, 1:], np.ones((2, 5, 2)))
+    fails("there is no plan", ask, ZERO[0][:0], ZERO[1][:0])
+    fails("starts must be an array", ask, [["a", "b"]] * 2, ZERO[1])
+
+
+@pytest.mark.parametrize("planner", ["cem", "mppi"])
+def test_each_plan_of_a_search_has_one_seed(known, planner):
+    method = dataclasses.replace(QUICK, planner=planner)
+
+    def ask(seeds):
+        return offline.plan_offline(known, *ZERO, miss, method, seeds)
+
+    due = ask([0, 1]).actions
+    for seeds in (np.arange(2), range(2), (0.0, np.int64(1))):
+        assert torch.equal(ask(seeds).actions, due)
+    for seeds in ([0], [0, 1, 2], [], 3, None):
+        fails("seeds must be a list of 2, one for each plan", ask, seeds)
+    for seeds in ([0, 0.5], [0, -1], "ab"):
+        fails("a seed must be a whole number", ask, seeds)
+    fails("a seed must be below", ask, [0, 2**63])
+
+
+def test_a_replanner_takes_arrays(known):
+    due = offline.Replanner(known, miss, QUICK, 3, 2)(ZERO[0])
+    for kind in (np.asarray, torch.Tensor.double, torch.Tensor.tolist):
+        act = offline.Replanner(known, miss, QUICK, 3, 2)
+        assert torch.equal(act(kind(ZERO[0])), due)
+    act = offline.Replanner(known, miss, QUICK, 3, 2)
+    fails(r"states must be \(B, n\)", act, np.zeros((2, 3)))
+    fails("there is no plan", act, np.zeros((0, 2)))
+
+
+def test_seeds_and_counts_of_a_planner_are_checked_before_it_learns(
+    monkeypatch,
+):
+    due = offline.fit_planner(**TABLES, **SHORT, seed=1, reference=10)
+    for seed, reference in ((np.int64(1), 10.0), (1.0, np.int32(10))):
+        found = offline.fit_planner(
+            **TABLES, **SHORT, seed=seed, reference=reference
+        )
+        assert torch.equal(found.points, due.points)
+    monkeypatch.setattr(offline, "train_model", None)  # is not reached
+    for changes, reason in (
+        (dict(seed=-1), "seed must be a whole number, 0 or more"),
+        (dict(seed=0.5), "seed must be a whole number"),
+        (dict(seed=2**63), "seed must be below"),
+        (dict(reference=0), "reference must be a whole number, 1 or more"),
+        (dict(reference=-5), "reference must be a whole number, 1 or more"),
+        (dict(reference=1.5), "reference must be a whole number"),
+        (dict(members=0), "members must be a whole number"),
+    ):
+        fails(reason, offline.fit_planner, **TABLES, **SHORT, **changes)
+
+
+def test_numbers_of_any_kind_are_learned_from(tmp_path):
+    settings = {"hidden": np.array([8]), "batch_size": 16.0}
+    settings |= {"learning_rate": np.float32(0.001)}
+    plain = {"hidden": (8,), "batch_size": 16, "learning_rate": 0.001}
+    due = models.train_model(*TABLES.values(), settings=plain, updates=2)
+    free = [torch.tensor(t, requires_grad=True) for t in TABLES.values()]
+    back = [t[::-1].copy()[::-1] for t in TABLES.values()]
+    lists = [t.tolist() for t in TABLES.values()]
+    for k, given in enumerate((free, back, lists)):
+        found = models.train_model(
+            *given, tmp_path / str(k), settings=settings, updates=2
+        )
+        for name, value in due.state_dict().items():
+            assert torch.equal(found.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("name", ["states", "actions", "next_states"])
+def test_what_holds_no_numbers_is_refused(name):
+    array = f"{name} must be an array of real numbers, got"
+    for values in (
+        None,
+        "states",
+        [[1.0], [1.0, 2.0]],
+        TABLES[name].astype(object),
+        TABLES[name].astype(str),
+        TABLES[name] + 1j,
+    ):
+        fails(array, models.as_transitions, **changed(**{name: values}))
+    values = torch.tensor(TABLES[name] + 1j)
+    given = changed(**{name: values})
+    fails(f"{name} must hold real", models.as_transitions, **given)
+
+
+@pytest.mark.parametrize("offset", [1e6, -1e9])
+def test_a_column_lost_to_rounding_is_refused(offset):
+    x, u, after = (t.copy() for t in TABLES.values())
+    x[:, 0] += offset
+    after[:, 0] += offset
+    reason = "column 0 of states varies by less .* subtract an offset"
+    fails(reason, models.as_transitions, x, u, after)
+    fails(reason, models.as_transitions, *map(torch.tensor, (x, u, after)))
+    fair = TABLES["states"] + [1e3, 0]
+    assert len(models.as_transitions(fair, u, fair)) == 3
+
+
+def test_leaving_the_data_is_told_of_numbers_only(known):
+    x, u = STATES[:4], ACTIONS[:4]
+    due = offline.leave_data(known, x, u)
+    assert due.tolist() == [False] * 4
+    far = offline.leave_data(known, (x + 99).tolist(), torch.tensor(u))
+    assert far.all() and len(offline.leave_data(known, x[:0], u[:0])) == 0
+    leave = offline.leave_data
+    fails("no NaN or infinity", leave, known, x * math.nan, u)
+    fails("no NaN or infinity", leave, known, x, u + math.inf)
+    for bad in ((x, u[:3]), (x[:, :1], u), (x[0], u[0]), (u, x), (1.0, 2.0)):
+        fails(r"states must be \(M, 2\) and actions", leave, known, *bad)
+    one = dataclasses.replace(known, points=known.points[:1])
+    fails("reference=2 or more", leave, one, x, u)

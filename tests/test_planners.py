@@ -109,6 +109,10 @@ def test_transcriptions_by_hand():
         dict(smallest=2.0),
         dict(largest=math.inf),
         dict(levels=0),
+        dict(steps=2.5),
+        dict(steps=True),
+        dict(rate="1"),
+        dict(beta=None),
     ],
 )
 def test_a_descent_that_makes_no_sense_is_refused(changed):
@@ -124,6 +128,9 @@ def test_a_descent_that_makes_no_sense_is_refused(changed):
         (START, torch.zeros(2, 3), r"actions \(B, T, m\)"),
         (START, torch.zeros(3, 3, 1), r"actions \(B, T, m\)"),
         (START, torch.zeros(2, 0, 1), "horizon of 0"),
+        (START[:0], STILL[:0], "there is no plan"),
+        (None, STILL, "starts must be an array of real numbers"),
+        (START, [[[1.0]], [[1.0, 2.0]]], "actions must be an array of real"),
         (START * math.nan, STILL, "no NaN"),
         (START, STILL + math.inf, "no NaN"),
     ],
@@ -154,3 +161,65 @@ def test_every_level_is_used_from_the_largest_to_the_smallest(levels, steps):
     assert scales[-1] == pytest.approx(0.1 if levels > 1 else 1.0)
     counts = np.unique(scales, return_counts=True)[1]
     assert np.ptp(counts) <= 1
+
+
+def without_graph(states, actions):
+    with torch.no_grad():
+        return reach(states, actions)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "cost",
+    [
+        without_graph,
+        lambda x, u: reach(x, u).detach(),
+        lambda x, u: torch.from_numpy(reach(x, u).detach().numpy()),
+        lambda x, u: (x[:, -1, 0] > 5).double(),
+        lambda x, u: (x[:, -1, 0] > 5).long(),
+    ],
+)
+def test_a_cost_without_a_gradient_is_refused_by_a_descent(cost, beta):
+    given = glide, cost, toward_zero, START, STILL
+    with pytest.raises(ValueError, match="use cem or mppi") as caught:
+        shoot_plans(*given, Descent(steps=2, beta=beta))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cost, got",
+    [
+        (lambda x, u: x.sum(), r"\(\)"),
+        (lambda x, u: x[:, -1], r"\(2, 1\)"),
+        (lambda x, u: u[..., 0], r"\(2, 3\)"),
+        (lambda x, u: x[:1, -1, 0], r"\(1,\)"),
+        (lambda x, u: x[:, -1, 0] + 1j, r"\(2,\) of torch.complex128"),
+        (lambda x, u: 1.0, "float"),
+        (lambda x, u: None, "NoneType"),
+        (lambda x, u: [1.0, 2.0], "list"),
+        (lambda x, u: np.ones(2), "ndarray"),
+    ],
+)
+def test_a_cost_of_another_shape_is_refused(cost, got):
+    given = glide, cost, toward_zero, START, STILL, Descent(steps=2)
+    due = rf"a cost must return a tensor \(B,\) = \(2,\), got {got}"
+    with pytest.raises(ValueError, match=due) as caught:
+        shoot_plans(*given)
+    assert "\n" not in str(caught.value)
+
+
+def test_plans_may_be_arrays_and_lists():
+    descent = Descent(steps=3)
+    due = shoot_plans(glide, reach, toward_zero, START, STILL, descent)
+    for kind in (np.asarray, torch.Tensor.tolist, torch.Tensor.int):
+        found = shoot_plans(
+            glide, reach, toward_zero, kind(START), kind(STILL), descent
+        )
+        assert torch.equal(found.actions, due.actions)
+
+
+def test_numbers_of_a_descent_become_plain_ones():
+    found = Descent(steps=np.float64(3), rate=1, levels=np.int64(2))
+    assert (found.steps, found.rate, found.levels) == (3, 1.0, 2)
+    kinds = [type(each) for each in (found.steps, found.rate, found.levels)]
+    assert kinds == [int, float, int]

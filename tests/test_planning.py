@@ -23,7 +23,12 @@ from smore_lit.planning.lipschitz import (
     pair_slopes,
 )
 from smore_lit.planning.stability import distance_curvature, shift_mean
-from smore_lit.planning.verification import verify_planning
+from smore_lit.planning.verification import (
+    Cloud,
+    measure_bound,
+    measure_valleys,
+    verify_planning,
+)
 
 PAIR = torch.tensor([[-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
 POINT = torch.tensor([0.5, 2.0], dtype=torch.float64)
@@ -245,3 +250,72 @@ def test_verification_notices_a_log_density_that_is_wrong(wrong, monkeypatch):
     failed = [row for row in found["rows"] if row["holds"] is False]
     assert not found["holds"]
     assert [row["quantity"] for row in failed] == ["against the log density"]
+
+
+LISTS = [[0.0, 1.0], [2.0, 3.0], [4.0, 9.0]]
+
+
+@pytest.mark.parametrize("call", (*CALLS, half_squares, nearest_distance))
+@pytest.mark.parametrize(
+    "kind",
+    [
+        list,
+        np.array,
+        lambda rows: np.array(rows, np.float32),
+        lambda rows: np.array(rows, np.uint8),
+        lambda rows: np.array(rows, ">f8"),
+        lambda rows: torch.tensor(rows).int(),
+        lambda rows: torch.tensor(rows),
+    ],
+)
+def test_arrays_and_lists_are_taken(call, kind):
+    scale = () if call in (half_squares, nearest_distance) else (0.7,)
+    rows = torch.tensor(LISTS).double()
+    due = call(rows, rows[:2], *scale)
+    for points, data in (
+        (kind(LISTS), kind(LISTS[:2])),
+        (rows, kind(LISTS[:2])),
+        (kind(LISTS), rows[:2]),
+    ):
+        found = call(points, data, *scale)
+        torch.testing.assert_close(found.double(), due, rtol=1e-4, atol=1e-4)
+    assert bound_error(kind(LISTS), kind(LISTS[:2]), 0.7, 2.0).shape == (3,)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "bad", [None, "ab", [[1.0], [1.0, 2.0]], np.array([[1j, 2.0]])]
+)
+def test_what_is_no_array_of_numbers_is_refused(call, bad):
+    for points, data in ((bad, LISTS), (LISTS, bad)):
+        with pytest.raises(ValueError, match="array of real") as caught:
+            call(points, data, 0.5)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8, bool, float])
+def test_slopes_of_whole_numbers_do_not_wrap(kind):
+    points = np.array([[0], [1]]).astype(kind)
+    for errors in ([0, 1], [1, 0]):
+        errors = np.array(errors).astype(kind)
+        found = pair_slopes(points, errors, np.random.default_rng(0))
+        assert found.tolist() == [1.0]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_slopes_that_are_not_finite_are_not_extrapolated(bad):
+    slopes = np.append(np.random.default_rng(0).uniform(size=99), bad)
+    with pytest.raises(ValueError, match="slopes must be"):
+        extrapolate_slope(slopes, 10)
+    with pytest.raises(ValueError, match="batches must be a whole number"):
+        extrapolate_slope(slopes[:90], 10.5)
+
+
+def test_verification_measures_short_gaps_far_from_zero():
+    """A datum is in no valley farther than sigma sqrt n from itself."""
+    data = torch.full((30, 3), 1234.5678).double()
+    cloud = Cloud(data + 1e-6, data, 1e-5)
+    found = measure_valleys(cloud)
+    assert found["minima"] == 30 and found["far minima"] == 0
+    bound = measure_bound(cloud, np.random.default_rng(0))
+    assert bound["above the bound"] == 0

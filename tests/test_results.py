@@ -16,7 +16,9 @@ from smore_lit.running.identity import name_run
 from smore_lit.running.results import (
     TABLES,
     add_run,
+    format_rows,
     read_results,
+    read_store,
     select,
 )
 
@@ -148,6 +150,110 @@ def test_bad_input_is_one_line(runs, tmp_path):
             add_run(broken, "s", "l", tmp_path / "store")
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "store").exists()
+
+
+def change(path, edit):
+    """Rewrite a table by a function of its rows as text."""
+    rows = edit(read_table(path))
+    path.write_text(format_rows(rows[0], rows))
+
+
+def first(**cells):
+    """Return an edit that changes cells of the first row."""
+    return lambda rows: [rows[0] | cells, *rows[1:]]
+
+
+def without(column):
+    """Return an edit that drops a column."""
+    return lambda rows: [
+        {k: v for k, v in row.items() if k != column} for row in rows
+    ]
+
+
+@pytest.mark.parametrize("table", ["runs", "scores", "metrics", "studies"])
+def test_rows_that_a_merge_left_twice_count_once(table, runs, tmp_path):
+    add_run(runs[0].directory, "s", "l", tmp_path, metrics=True)
+    every = ("runs", "scores", "metrics")
+    before = [select(name, tmp_path, study="s") for name in every]
+    change(tmp_path / f"{table}.csv", lambda rows: [*rows, *rows[::-1]])
+    assert before == [select(name, tmp_path, study="s") for name in every]
+
+
+@pytest.mark.parametrize(
+    "table, cells",
+    [
+        ("runs", {"hardware": "another"}),
+        ("scores", {"return_099": "0.125"}),
+        ("studies", {"run": "second"}),
+    ],
+)
+def test_rows_that_contradict_each_other_are_refused(
+    table, cells, runs, tmp_path
+):
+    add_run(runs[0].directory, "s", "l", tmp_path)
+    path = tmp_path / f"{table}.csv"
+    change(path, lambda rows: [*rows, rows[0] | cells])
+    line = len(read_table(path)) + 1
+    with pytest.raises(ValueError, match="contradicts another") as caught:
+        select(folder=tmp_path, study="s")
+    assert str(caught.value).startswith(f"{path}, line {line}: ")
+    assert "\n" not in str(caught.value)
+
+
+DAMAGE = [
+    *(("runs", without(c), c) for c in ("run", "config", "plan")),
+    *(("scores", without(c), c) for c in ("seed", "updates", "return_099")),
+    *(("studies", without(c), c) for c in ("study", "label")),
+    *(
+        ("scores", first(return_099=text), "line 2: return_099")
+        for text in ("nan", "inf", "-inf", "", "high")
+    ),
+    ("scores", first(seed="one"), "line 2: seed"),
+    ("scores", first(updates=""), "line 2: updates"),
+    ("runs", first(config="[1]"), "line 2: config"),
+    ("runs", first(config="{"), "line 2: "),
+    ("runs", first(plan=""), "line 2: plan"),
+    ("runs", first(plan="{}"), "line 2: plan lacks"),
+    ("studies", first(run="gone"), "run 'gone' is not in runs.csv"),
+]
+
+
+@pytest.mark.parametrize("table, edit, message", DAMAGE)
+def test_a_damaged_store_is_one_line(table, edit, message, runs, tmp_path):
+    add_run(runs[0].directory, "s", "l", tmp_path)
+    path = tmp_path / f"{table}.csv"
+    change(path, edit)
+    for read in (
+        lambda: select(folder=tmp_path, study="s"),
+        lambda: read_store(tmp_path),
+    ):
+        with pytest.raises(ValueError, match=message) as caught:
+            read()
+        assert str(path) in str(caught.value)
+        assert "from version control" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_named(runs, tmp_path):
+    add_run(runs[0].directory, "s", "l", tmp_path)
+    for name in ("runs", "scores", "studies"):
+        path = tmp_path / f"{name}.csv"
+        whole = path.read_bytes()
+        path.write_bytes(b"\xef\xbb\xbf" + whole)
+        with pytest.raises(ValueError, match="byte order mark"):
+            select(folder=tmp_path, study="s")
+        files = {p: p.read_bytes() for p in tmp_path.glob("*.csv")}
+        with pytest.raises(ValueError, match=f"{name}.csv.*byte order mark"):
+            add_run(runs[1].directory, "s", "k", tmp_path)
+        assert files == {p: p.read_bytes() for p in tmp_path.glob("*.csv")}
+        path.write_bytes(whole)
+
+
+def test_a_table_that_is_gone_is_to_be_restored(runs, tmp_path):
+    add_run(runs[0].directory, "s", "l", tmp_path)
+    (tmp_path / "runs.csv").unlink()
+    with pytest.raises(ValueError, match="restore .*runs.csv from version"):
+        select(folder=tmp_path)
 
 
 def test_digests_are_no_numbers():

@@ -99,6 +99,13 @@ def test_one_datum_of_noise_is_learned_and_units_are_the_data_s():
         (np.array([[0.0, math.nan], [1.0, 2.0]]), "no NaN"),
         (np.array([[0.0, math.inf], [1.0, 2.0]]), "no NaN"),
         (np.array([[0.0, 3.0], [1.0, 3.0]]), "column 1 of the data never"),
+        (None, "data must be an array of real numbers"),
+        ([[1.0], [1.0, 2.0]], "data must be an array of real numbers"),
+        (DATA.astype(object), "data must be an array of real numbers"),
+        (DATA.astype(str), "data must be an array of real numbers"),
+        (DATA + 1j, "data must be an array of real numbers"),
+        (DATA + 1e9, "column 0 of data varies by less than 1e-5"),
+        (DATA + [0.0, 1e7], "column 1 of data varies by less than 1e-5"),
     ],
 )
 def test_data_without_a_score_are_refused(data, reason, tmp_path):
@@ -117,6 +124,9 @@ def test_data_without_a_score_are_refused(data, reason, tmp_path):
         (dict(settings={"largest": math.inf}), "largest must be smallest"),
         (dict(settings={"hidden": ()}), "hidden must be"),
         (dict(settings={"waves": -1}), "waves must be"),
+        (dict(settings={"waves": 1.5}), "waves must be a whole number"),
+        (dict(settings={"hidden": "8"}), "hidden must be"),
+        (dict(settings={"largest": "1"}), "largest must be a finite"),
         (dict(settings={"batch_size": 0}), "batch_size must be"),
         (dict(settings={"learning_rate": 1.0}), "learning_rate must be"),
         (dict(settings={"sigma": 1.0}), "unknown option of a score"),
@@ -139,3 +149,18 @@ def test_a_network_without_weights_answers_for_a_normal_cloud():
     learner = ScoreLearner(as_points(DATA), ScoreConfig(), schedule)
     assert learner.seeds == (5, 6, 7)
     assert learner.step()["loss"].shape == (3,)
+
+
+def test_data_and_settings_of_any_kind(tmp_path):
+    due = train_score(DATA, settings=SMALL, **SHORT)
+    settings = {"hidden": np.array([8]), "batch_size": 16.0}
+    settings |= {"waves": np.int64(1), "largest": np.float64(1.0)}
+    given = (
+        torch.tensor(DATA, requires_grad=True),
+        DATA[::-1].copy()[::-1],
+        DATA.tolist(),
+    )
+    for k, data in enumerate(given):
+        found = train_score(data, tmp_path / str(k), settings, **SHORT)
+        for name, value in due.state_dict().items():
+            assert torch.equal(found.state_dict()[name], value), name

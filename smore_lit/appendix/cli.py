@@ -7,6 +7,9 @@ mistake gets one line that says what to do.
 
 __all__ = [
     "build_parser",
+    "never",
+    "always",
+    "has_folder",
     "add_command",
     "add_task",
     "add_data",
@@ -107,8 +110,27 @@ def build_parser() -> Parser:
 
 
 # book/appendix/cli.md, section "Commands"
+def never(options) -> bool:
+    """Return False."""
+    return False
+
+
+def always(options) -> bool:
+    """Return True."""
+    return True
+
+
+def has_folder(options) -> bool:
+    """Tell whether results go to a folder."""
+    return options.out is not None
+
+
 def add_command(
-    commands, name: str, answer: Callable, goes_on=False, late=None
+    commands,
+    name: str,
+    answer: Callable,
+    goes_on: Callable = never,
+    late=None,
 ) -> Parser:
     """Add a command that `answer` serves and return its parser.
 
@@ -116,7 +138,8 @@ def add_command(
         commands: what `add_subparsers` returned.
         name: of the command.
         answer: (options) -> Answer; its docstring is the help.
-        goes_on: the same command finishes what was interrupted.
+        goes_on: (options) -> whether the same command finishes what was
+            interrupted.
         late: adds options when the command is called, see `Parser`.
     """
     text = first_line(answer)
@@ -176,7 +199,7 @@ def add_seed(parser) -> None:
     """Add the option that chooses what chance brings."""
     parser.add_argument(
         "--seed",
-        type=whole(0),
+        type=whole(0, 2**53),
         default=0,
         metavar="N",
         help="of all that is random (default 0)",
@@ -197,7 +220,7 @@ def add_workers(parser) -> None:
 # book/appendix/cli.md, section "The options of each command"
 def add_data_commands(words) -> None:
     """Add `data make`, `data info`, `data import` and `data export`."""
-    parser = add_command(words, "make", commands.make_data, True)
+    parser = add_command(words, "make", commands.make_data, always)
     add_task(parser)
     add_mixture(parser)
     add_seed(parser)
@@ -237,7 +260,7 @@ def add_import(parser) -> None:
 def add_train(words) -> None:
     """Add `train`."""
     parser = add_command(
-        words, "train", commands.train_agent, True, add_learning
+        words, "train", commands.train_agent, always, add_learning
     )
     parser.usage = "%(prog)s [--task] TASK [options]"
     add = parser.add_argument
@@ -282,7 +305,7 @@ def add_policy_commands(words) -> None:
 # book/appendix/cli.md, section "The options of each command"
 def add_plan_command(words) -> None:
     """Add `plan`."""
-    parser = add_command(words, "plan", commands.plan_problem, True)
+    parser = add_command(words, "plan", commands.plan_problem, has_folder)
     add = parser.add_argument
     text = "cartpole, hole, hopper, locomotion, pixels or pushing"
     add("problem", metavar="PROBLEM", help=text)
@@ -300,7 +323,7 @@ def add_plan_command(words) -> None:
     add("--updates", type=whole(1), metavar="N", help=text)
     text = "models that are learned; 3 for an ensemble, else the problem's own"
     add("--members", type=whole(1, 100), metavar="N", help=text)
-    text = "folder of networks, plan.json and films; left out: none"
+    text = "folder of networks, films and a JSON file per planner"
     add("--out", metavar="DIR", help=text)
 
 
@@ -328,7 +351,7 @@ def add_demo(words) -> None:
 
         return add_plan(parser, given, **PLAN)
 
-    parser = add_command(words, "demo", commands.play_demo, True, add)
+    parser = add_command(words, "demo", commands.play_demo, always, add)
     text = "folder of all that is written (default demo)"
     parser.add_argument("--out", default="demo", metavar="DIR", help=text)
     text = "paper or tiny (default paper)"
@@ -342,7 +365,7 @@ TABLES = ("1", "2", *map(str, range(6, 17)))
 
 def add_grid(words) -> None:
     """Add `grid` and `report`."""
-    parser = add_command(words, "grid", commands.train_grid, True)
+    parser = add_command(words, "grid", commands.train_grid, always)
     add = parser.add_argument
     add("--table", nargs="+", choices=TABLES, help="of the paper")
     add("--figure", nargs="+", choices=["2"], help="of the paper")
@@ -445,8 +468,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(text, flush=True)
         return code
     except KeyboardInterrupt as error:
-        goes_on = options is not None and options.goes_on
-        complain(f"interrupted: {KEPT if goes_on else 'no result'}")
+        kept = options is not None and options.goes_on(options)
+        complain(f"interrupted: {KEPT if kept else 'no result'}")
         return 128 + (error.args or (signal.SIGINT,))[0]
     except BrokenPipeError:
         drop_output()

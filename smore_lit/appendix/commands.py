@@ -29,6 +29,7 @@ __all__ = [
     "verify_part",
     "plan_problem",
     "describe_attempt",
+    "claim_plan",
     "film_plans",
     "plan_table",
     "show_health",
@@ -60,6 +61,7 @@ from smore_lit.appendix.options import (
 )
 from smore_lit.running.files import (
     as_path,
+    claim_folder,
     package_folder,
     write_atomic,
     write_rows,
@@ -502,9 +504,11 @@ def plan_problem(options) -> Answer:
     method = dataclasses.replace(problem.method, **asked)
     several = "ensemble" in (method.planner, method.penalty)
     members = options.members or (3 if several else None)
+    if several and members == 1:
+        raise ValueError("one model cannot disagree: give --members 2 or more")
     counted = {"members": members} if members else {}
     out, silent = options.out, not sys.stderr.isatty()
-    folder = None if out is None else as_path(out)
+    folder = None if out is None else claim_plan(out, problem.name)
     known = problem.learn(
         options.seed, updates=options.updates, out=folder,
         progress=not silent, **counted,
@@ -520,10 +524,9 @@ def plan_problem(options) -> Answer:
         "attempts": rows,
     }
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        values["films"] = film_plans(problem, found, folder)
+        values["films"] = film_plans(problem, found, folder, method.planner)
         text = json.dumps(plain(values), indent=2) + "\n"
-        write_atomic(folder / "plan.json", text)
+        write_atomic(folder / f"{method.planner}.json", text)
     return Answer(values, plan_table(values))
 
 
@@ -534,14 +537,33 @@ def describe_attempt(attempt) -> dict:
     return {name: getattr(attempt, name) for name in names}
 
 
-def film_plans(problem, found, folder: Path) -> list[Path]:
+def claim_plan(out, name: str) -> Path:
+    """Return a folder for plans of one problem, whatever planner.
+
+    Raises:
+        ValueError: it holds plans of another problem.
+        OSError: it cannot be written.
+    """
+    folder = claim_folder(out)
+    note = folder / "problem"
+    held = note.read_text() if note.exists() else name
+    if held != name:
+        raise ValueError(
+            f"{folder} holds plans of {held:.40}, not of {name}: choose"
+            " another folder"
+        )
+    write_atomic(note, name)
+    return folder
+
+
+def film_plans(problem, found, folder: Path, planner: str) -> list[Path]:
     """Write a GIF for each attempt; return their paths."""
     from smore_lit.worlds.pictures import save_gif
 
     return [
         save_gif(
             problem.draw(each),
-            folder / f"plan{'-' * bool(each.label)}{each.label}.gif",
+            folder / f"{planner}{'-' * bool(each.label)}{each.label}.gif",
         )
         for each in found
     ]

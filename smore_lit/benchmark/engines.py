@@ -11,6 +11,7 @@ __all__ = [
     "try_job",
     "find_done",
     "watch_parent",
+    "held_back",
     "serve_job",
     "train_locally",
     "train_by_ray",
@@ -25,6 +26,7 @@ __all__ = [
 import contextlib
 import os
 import queue
+import signal
 import threading
 import time
 import traceback
@@ -35,9 +37,14 @@ from typing import Any
 
 from smore_lit.benchmark.grid import Job, estimate_seconds, seconds_per_update
 from smore_lit.learning.agent import Sizes, find_agent
-from smore_lit.running.files import as_path, as_whole, results_folder
+from smore_lit.running.files import (
+    as_path,
+    as_whole,
+    claim_folder,
+    results_folder,
+)
 from smore_lit.running.identity import name_run
-from smore_lit.running.results import read_results
+from smore_lit.running.results import read_store
 
 
 # book/benchmark/engines.md, section "One job"
@@ -77,18 +84,23 @@ def try_job(job: Job, places: Places) -> dict[str, Any]:
     try:
         return train_job(job, places)
     except Exception as error:
-        places.logs.mkdir(parents=True, exist_ok=True)
         name = job.title.replace("/", "_").replace(" ", "_")
-        log = places.logs / f"{name}.log"
+        path, log = places.logs / f"{name}.log", ""
         with contextlib.suppress(OSError):
-            log.write_text(traceback.format_exc())
+            places.logs.mkdir(parents=True, exist_ok=True)
+            path.write_text(traceback.format_exc())
+            log = str(path)
         reason = " ".join(str(error).split()) or type(error).__name__
-        return {"failed": reason, "log": str(log)}
+        return {"failed": reason, "log": log}
 
 
 # book/benchmark/engines.md, section "What is done already"
 def find_done(jobs: Iterable[Job], store: Path) -> set[Job]:
-    """Return those jobs that the store has, trained by this very code."""
+    """Return those jobs that the store has, trained by this very code.
+
+    Raises:
+        ValueError: a store that is no folder, or is damaged.
+    """
     from smore_lit.learning.policies import describe
     from smore_lit.learning.training import digest_agent
 
@@ -101,13 +113,12 @@ def find_done(jobs: Iterable[Job], store: Path) -> set[Job]:
         known = {"updates": plan.updates, "seeds": list(plan.all_seeds)}
         return known | plan.arithmetic
 
-    if not (store / "studies.csv").exists():
-        return set()
-    runs = {row["run"]: row for row in read_results("runs", store)}
+    tables = read_store(store)
+    runs = {row["run"]: row for row in tables["runs"]}
+    scored = {(r["run"], r["seed"], r["updates"]) for r in tables["scores"]}
     known = {
         (row["study"], row["task"], row["label"]): runs[row["run"]]
-        for row in read_results("studies", store)
-        if row["run"] in runs
+        for row in tables["studies"]
     }
     codes: dict[str, str] = {}
     done = set()
@@ -122,6 +133,10 @@ def find_done(jobs: Iterable[Job], store: Path) -> set[Job]:
             row["code"] == codes[agent.name]
             and row["config"] == as_stored(job)
             and row["plan"] == as_planned(job)
+            and scored.issuperset(
+                (row["run"], seed, job.plan.updates)
+                for seed in job.plan.all_seeds
+            )
         )
         if same:
             done.add(job)
@@ -141,8 +156,22 @@ def watch_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+@contextlib.contextmanager
+def held_back():
+    """Hold Ctrl-C back; a process that starts meanwhile never meets it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def serve_job(job: Job, places: Places, answers) -> None:
-    """Train a job in a process of its own; put the answer into a queue."""
+    """Train a job in a process of its own; put the answer into a queue.
+
+    Ctrl-C is left to the parent, which ends this process by SIGTERM.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     watch_parent()
     answers.put(try_job(job, places))
 
@@ -176,9 +205,9 @@ def train_locally(
                 process = spawn.Process(
                     target=serve_job, args=(job, places, answers), daemon=True
                 )
-                with hidden_main():
+                with hidden_main(), held_back():
                     process.start()
-                busy[process] = job, answers
+                    busy[process] = job, answers
                 tell(job, {})
             time.sleep(0.05)
             for process in [p for p in busy if not p.is_alive()]:
@@ -323,8 +352,9 @@ def run_grid(
         What was done and what failed; failures have logs in runs/logs.
 
     Raises:
-        ValueError: a folder that is none, or data of another recipe.
-        OSError: data cannot be written.
+        ValueError: a folder that is none, a damaged store, or data of
+            another recipe.
+        OSError: data, runs or the store cannot be written.
     """
     from smore_lit.data.datasets import data_root
 
@@ -343,6 +373,8 @@ def run_grid(
         if job in done:
             campaign.skip(job)
     waiting = [job for job in jobs if job not in done]
+    for folder in (places.store, places.runs) if waiting else ():
+        claim_folder(folder)
     make_missing_data(waiting, places.data, processes, write)
     engine(waiting, places, processes, campaign.tell)
     return campaign

@@ -15,6 +15,7 @@ __all__ = [
     "Expansion",
     "expand",
     "check_names",
+    "check_words",
     "what_is_missing",
     "fits",
     "seconds_per_update",
@@ -163,18 +164,28 @@ def expand(
         changes: fields of the plan that differ from the protocol's.
 
     Raises:
-        ValueError: an unknown name, or an impossible shard.
+        ValueError: an unknown name, an impossible shard, or words that
+            leave nothing.
     """
+    presets, only = list(presets), list(only)
     known = check_names(tables, protocol, presets, only, shard)
     found: dict[Cell, list[str]] = {}
     missing: dict[str, None] = {}
     for preset in presets:
         for name in known:
             for cell, method in cells_of(name, preset):
+                if not fits(cell, only):
+                    continue
                 if lack := what_is_missing(cell, method):
                     missing[lack] = None
-                elif fits(cell, only):
+                else:
                     found.setdefault(cell, []).append(name)
+    if known and not found:
+        reason = "; ".join(missing) or "no task asked for has such a method"
+        raise ValueError(
+            f"nothing is left of {' and '.join(known)} ({reason:.200}): ask"
+            f" for other words with only, or for another preset"
+        )
     sized, study = PROTOCOLS[protocol], f"grid {protocol}"
     if changes:
         study += "".join(f" {k}={v}" for k, v in sorted(changes.items()))
@@ -197,8 +208,10 @@ def check_names(tables, protocol, presets, only, shard) -> list[str]:
     names = list(tables)
     for name in names:
         if name not in (*TABLES, *STUDIES):
-            known = ", ".join((*TABLES, *STUDIES))
-            raise ValueError(f"unknown table {name!r:.40}; known: {known}")
+            printed = str(name).startswith(("table", "figure"))
+            kind, among = ("table", TABLES) if printed else ("study", STUDIES)
+            known = ", ".join(among)
+            raise ValueError(f"unknown {kind} {name!r:.40}; known: {known}")
     if protocol not in PROTOCOLS:
         known = ", ".join(PROTOCOLS)
         raise ValueError(f"unknown protocol {protocol!r:.40}; known: {known}")
@@ -208,14 +221,26 @@ def check_names(tables, protocol, presets, only, shard) -> list[str]:
         if preset not in offered:
             known = ", ".join(sorted(offered))
             raise ValueError(f"unknown preset {preset!r:.40}; known: {known}")
-    for word in only:
-        if word not in agents and word not in list_tasks():
-            known = ", ".join([*list_tasks(), *sorted(agents)])
-            raise ValueError(f"no task or method {word!r:.40}; known: {known}")
+    check_words(names, presets, only)
     i, n = shard
     if not 1 <= i <= n:
         raise ValueError(f"shard {i}/{n}: the first number is 1 to {n}")
     return names
+
+
+def check_words(names, presets, only) -> None:
+    """Raise ValueError for a word that none of the tables asks for."""
+    if not only:
+        return
+    cells = [c for p in presets for name in names for c, _ in cells_of(name, p)]
+    tasks = dict.fromkeys(c.task.partition("-noise")[0] for c in cells)
+    known = [*tasks, *sorted({c.algorithm for c in cells})]
+    for word in only:
+        if word not in known:
+            raise ValueError(
+                f"no task or method {word!r:.40} in {' or '.join(names)};"
+                f" known: {', '.join(known)}"
+            )
 
 
 def what_is_missing(cell: Cell, method: str) -> str:

@@ -12,6 +12,8 @@ __all__ = [
     "report",
     "name_column",
     "read_printed",
+    "check_study",
+    "what_lacks",
     "group_scores",
     "metric_on",
     "at_last",
@@ -54,8 +56,8 @@ from smore_lit.benchmark.statistics import (
     stratified_bootstrap,
 )
 from smore_lit.running.evaluation import interval, possible
-from smore_lit.running.files import as_path
-from smore_lit.running.results import read_results, select
+from smore_lit.running.files import as_path, results_folder
+from smore_lit.running.results import read_results, read_store, select
 from smore_lit.worlds.tasks import load_task
 
 
@@ -113,9 +115,10 @@ def report(
         study: instead of the grid's own, such as "grid cpu updates=40".
 
     Raises:
-        ValueError: an unknown name, or a damaged store.
+        ValueError: an unknown name, no store, or a damaged one.
     """
     jobs = {j.cell: j for j in expand([name], protocol, [preset]).jobs}
+    check_study(study, store)
     study = study or f"grid {protocol}"
     metric, printed = read_printed(name)
     known = group_scores(study, store)
@@ -126,6 +129,9 @@ def report(
         found = known.get((cell.task, cell.label))
         if cell not in jobs or found is None:
             missing.append(f"{cell.task} {method}")
+            continue
+        if lack := what_lacks(found):
+            missing.append(f"{cell.task} {method} ({lack})")
             continue
         headline = metric_on(cell.task, metric)
         scores[cell.task, method] = at_last(found, headline)
@@ -178,17 +184,37 @@ def read_printed(name: str) -> tuple[str, dict]:
 
 
 # book/benchmark/report.md, section "What a row says"
+def check_study(study: str | None, store) -> None:
+    """Raise ValueError if there is no such store, or no such study in it."""
+    place = results_folder() if store is None else as_path(store)
+    if not place.is_dir():
+        raise ValueError(f"{place} is no folder: name that of a grid's store")
+    known = sorted({row["study"] for row in read_store(place)["studies"]})
+    if study is not None and study not in known:
+        names = ", ".join(known) or "none"
+        raise ValueError(f"unknown study {study!r:.40}; known: {names}")
+
+
+def what_lacks(rows: list[dict]) -> str:
+    """Return which seed of a run ends too early or late; empty if none."""
+    ends: dict[int, int] = {}
+    for row in rows:
+        ends[row["seed"]] = max(row["updates"], ends.get(row["seed"], 0))
+    plan = rows[0]["plan"]
+    for seed in dict.fromkeys((*plan["seeds"], *ends)):
+        end, due = ends.get(seed, 0), plan["updates"]
+        if end != due:
+            return f"seed {seed} ends at {end:,} of {due:,} updates"
+    return ""
+
+
+# book/benchmark/report.md, section "What a row says"
 def group_scores(study: str, store) -> dict[tuple[str, str], list[dict]]:
     """Return the rows of a study's scores by task and label."""
     groups: dict[tuple[str, str], list[dict]] = {}
-    try:
-        rows = select(folder=store, study=study)
-    except ValueError as error:
-        if "no results" in str(error) or "no run has" in str(error):
-            return {}
-        raise
-    for row in rows:
-        groups.setdefault((row["task"], row["label"]), []).append(row)
+    if study in {row["study"] for row in read_store(store)["studies"]}:
+        for row in select(folder=store, study=study):
+            groups.setdefault((row["task"], row["label"]), []).append(row)
     return groups
 
 
@@ -199,7 +225,13 @@ def metric_on(task: str, metric: str) -> str:
 
 
 def at_last(rows: list[dict], metric: str) -> np.ndarray:
-    """Return the scores (n,) of the last evaluation, one for each seed."""
+    """Return the scores (n,) of the last evaluation, one for each seed.
+
+    Raises:
+        ValueError: a seed ends before or after the plan of the run.
+    """
+    if lack := what_lacks(rows):
+        raise ValueError(f"{lack}: train the run again")
     last = max(row["updates"] for row in rows)
     ended = sorted(
         (r for r in rows if r["updates"] == last), key=lambda r: r["seed"]

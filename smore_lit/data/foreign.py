@@ -57,6 +57,7 @@ __all__ = [
     "READERS",
     "read_named",
     "read_foreign",
+    "lengthen",
     "mix",
     "fingerprint",
     "check_vacant",
@@ -1028,6 +1029,18 @@ def read_foreign(
 
 
 # book/data/foreign.md, section "One function for all formats"
+def lengthen(arrays: dict, steps: int) -> dict:
+    """Pad episodes to so many steps: last states stay, actions are 0."""
+    count, played = arrays["actions"].shape[:2]
+    found = {"lengths": np.full(count, played, np.int64), **arrays}
+    for name in ("observations", "achieved_goals", "actions"):
+        rows = arrays[name]
+        last = rows[:, -1:] * (name != "actions")
+        padding = np.repeat(last.astype(rows.dtype), steps - played, axis=1)
+        found[name] = np.concatenate((rows, padding), axis=1)
+    return found
+
+
 def mix(random: dict, experts: dict, expert_percent: float) -> dict:
     """Return the halves of a mixture, {half: arrays}, experts first.
 
@@ -1037,8 +1050,9 @@ def mix(random: dict, experts: dict, expert_percent: float) -> dict:
     Source: the loader of Sikchi et al. 2024.
     """
     share = Fraction(datasets.as_percent(expert_percent)) / 100
-    if random["actions"].shape[1:] != experts["actions"].shape[1:]:
-        raise ValueError("the two files hold episodes of different length")
+    steps = {half["actions"].shape[1] for half in (random, experts)}
+    if len(steps) > 1:
+        random, experts = (lengthen(h, max(steps)) for h in (random, experts))
     most, others = len(experts["actions"]), len(random["actions"])
     count = math.floor(share * most)
     rest = math.floor(share * most + (1 - share) * others) - count

@@ -5,7 +5,14 @@ What a planner learns from data are networks with one loss; they train as the
 agents do.
 """
 
-__all__ = ["Fitted", "NetworkLearner", "measure_spread", "describe_fit", "fit"]
+__all__ = [
+    "Fitted",
+    "NetworkLearner",
+    "as_table",
+    "measure_spread",
+    "describe_fit",
+    "fit",
+]
 
 
 # book/planning/fitting.md, section "Fitting: train any network on the loop of this package"
@@ -22,6 +29,7 @@ from torch import Tensor, nn
 from smore_lit.learning.agent import cosine
 from smore_lit.learning.networks import initialise
 from smore_lit.learning.training import library_versions
+from smore_lit.planning.distances import as_real
 from smore_lit.running.checkpoints import fill_generators, fill_optimiser
 from smore_lit.running.files import as_path
 from smore_lit.running.identity import digest_code
@@ -93,6 +101,34 @@ class NetworkLearner(Fitted, abc.ABC):
 
 
 # book/planning/fitting.md, section "A learner"
+def as_table(name: str, values: Any) -> Tensor:
+    """Return numbers to learn from as float32 (M, n), without a gradient.
+
+    Raises:
+        ValueError: fewer than two rows, numbers that are not real and
+            finite, or a column that varies too little for float32.
+    """
+    values = as_real(name, values).detach()
+    table = values.float()
+    if table.ndim != 2 or len(table) < 2 or table.shape[1] == 0:
+        raise ValueError(
+            f"{name} must be a table (M, n) of two rows or more, got"
+            f" {tuple(table.shape)}"
+        )
+    if not bool(table.isfinite().all()):
+        raise ValueError(f"{name} must hold no NaN and no infinity")
+    wide = values if values.dtype == torch.float64 else table
+    spread, varies = wide.std(dim=0, correction=0), wide != wide[0]
+    small = spread < 1e-5 * wide.abs().amax(dim=0)
+    lost = varies.any(dim=0) & small
+    for column in lost.nonzero().flatten().tolist():
+        raise ValueError(
+            f"column {column} of {name} varies by less than 1e-5 of its size,"
+            " too little for float32: subtract an offset from it first"
+        )
+    return table
+
+
 def measure_spread(values: Tensor, name: str) -> Tensor:
     """Return the standard deviations (n,) of values (M, n).
 

@@ -20,7 +20,8 @@ import math
 import numpy as np
 from torch import Tensor
 
-from smore_lit.planning.distances import smoothed_distance
+from smore_lit.planning.distances import as_real, smoothed_distance
+from smore_lit.running.files import as_whole
 
 
 # book/planning/lipschitz.md, section "The bound"
@@ -73,7 +74,8 @@ def pair_slopes(points: np.ndarray, errors: np.ndarray, rng) -> np.ndarray:
         ValueError: shapes that do not agree, fewer than two points, or
             numbers that are not finite.
     """
-    points, errors = np.asarray(points), np.asarray(errors)
+    points = as_real("points", points).detach().numpy()
+    errors = as_real("errors", errors).detach().numpy()
     if points.ndim != 2 or errors.shape != points.shape[:1]:
         raise ValueError(
             "points must be (N, n) and errors (N,), got"
@@ -154,11 +156,15 @@ def extrapolate_slope(slopes: np.ndarray, batches: int) -> tuple[float, float]:
         of the fit (too large: the law was fitted to the same maxima).
 
     Raises:
-        ValueError: too few batches, or fewer than two slopes for each.
+        ValueError: too few batches, fewer than two slopes for each, or
+            slopes that are not finite.
     """
     from scipy.stats import kstest, weibull_max
 
-    slopes = np.asarray(slopes)
+    slopes = as_real("slopes", slopes).detach().numpy()
+    batches = as_whole("batches", batches)
+    if slopes.ndim != 1 or not np.isfinite(slopes).all():
+        raise ValueError("slopes must be (M,), without NaN and infinity")
     if batches < 10 or len(slopes) < 2 * batches:
         raise ValueError(
             f"{len(slopes)} slopes in {batches} batches: the fit needs 10"

@@ -26,7 +26,13 @@ import torch
 from torch import Tensor, nn
 
 from smore_lit.learning.networks import MLP
-from smore_lit.planning.fitting import NetworkLearner, fit, measure_spread
+from smore_lit.planning.fitting import (
+    NetworkLearner,
+    as_table,
+    fit,
+    measure_spread,
+)
+from smore_lit.planning.planners import plain_fields
 from smore_lit.running.files import check_ranges
 from smore_lit.running.loop import Schedule
 
@@ -45,6 +51,7 @@ class ModelConfig:
     learning_rate: float = 1e-3  # Adam; falls to 0 along half a cosine
 
     def __post_init__(self):
+        plain_fields(self)
         ranges = {
             "hidden": (self.hidden and min(self.hidden) >= 1, "1 or more"),
             "batch_size": (self.batch_size >= 1, "1 or more"),
@@ -117,21 +124,10 @@ def as_transitions(states, actions, next_states) -> tuple[Tensor, ...]:
     """Return states (M, n), actions (M, m) and next states, as float32.
 
     Raises:
-        ValueError: shapes that do not agree, fewer than two rows, or
-            numbers that are not finite.
+        ValueError: shapes that do not agree, or what `as_table` refuses.
     """
     named = dict(states=states, actions=actions, next_states=next_states)
-    found = {}
-    for name, values in named.items():
-        part = torch.as_tensor(values, dtype=torch.float32)
-        if part.ndim != 2 or len(part) < 2 or part.shape[1] == 0:
-            raise ValueError(
-                f"{name} must be a table of two rows or more, got"
-                f" {tuple(part.shape)}"
-            )
-        if not bool(part.isfinite().all()):
-            raise ValueError(f"{name} must hold no NaN and no infinity")
-        found[name] = part
+    found = {name: as_table(name, part) for name, part in named.items()}
     x, u, after = found.values()
     if not len(x) == len(u) == len(after) or x.shape != after.shape:
         shapes = ", ".join(f"{k} {tuple(v.shape)}" for k, v in found.items())

@@ -11,11 +11,13 @@ __all__ = [
     "Method",
     "OfflinePlanner",
     "plan_offline",
+    "fit_plans",
     "scaled",
     "fit_planner",
     "list_transitions",
     "Replanner",
     "leave_data",
+    "join_points",
     "Attempt",
     "Problem",
     "PROBLEMS",
@@ -37,6 +39,7 @@ import torch
 from torch import Tensor
 
 from smore_lit.learning.trajectories import as_trajectories
+from smore_lit.planning.distances import as_real
 from smore_lit.planning.models import ModelNetwork, as_transitions, train_model
 from smore_lit.planning.planners import (
     Cost,
@@ -44,12 +47,15 @@ from smore_lit.planning.planners import (
     Dynamics,
     Plans,
     Score,
+    as_costs,
+    check_plans,
+    plain_fields,
     shift_plan,
     shoot_plans,
 )
 from smore_lit.planning.score_matching import ScoreNetwork, train_score
-from smore_lit.planning.search import Search, search_plans
-from smore_lit.running.files import as_path
+from smore_lit.planning.search import Search, as_seed, search_plans
+from smore_lit.running.files import as_path, as_whole
 
 
 # book/planning/offline.md, section "Five planners"
@@ -88,6 +94,11 @@ class Method:
                 f"the planner {self.planner} has no penalty to choose: only"
                 " cem and mppi have"
             )
+        kinds = {"descent": Descent, "search": Search}
+        for name, kind in kinds.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"{name} must be a {kind.__name__}")
+        plain_fields(self)
         if not 0.0 <= self.beta < math.inf:
             raise ValueError(f"beta must be 0 or more, got {self.beta}")
 
@@ -146,8 +157,8 @@ class OfflinePlanner:
 # book/planning/offline.md, section "What a plan is charged"
 def plan_offline(
     known: OfflinePlanner,
-    starts: Tensor,
-    actions: Tensor,
+    starts,
+    actions,
     cost: Cost,
     method: Method,
     seeds: Sequence[int],
@@ -166,17 +177,21 @@ def plan_offline(
         The plans, with the costs of the task alone.
 
     Raises:
-        ValueError: shapes that do not agree, or numbers that are not finite.
+        ValueError: sizes or a number of seeds that do not agree, numbers
+            that are not finite, or a cost of another shape or, where one
+            is needed, without a gradient.
         FloatingPointError: a cost became NaN or infinite.
     """
+    starts, actions = fit_plans(known, starts, actions)
     widths = known.score.spread[-actions.shape[-1] :]
     by_members = "ensemble" in (method.planner, method.penalty)
 
     def charged(x: Tensor, u: Tensor) -> Tensor:
+        costs = as_costs(cost(x, u), u)
         if by_members:
-            return cost(x, u) + method.beta * known.disagreement(x, u)
+            return costs + method.beta * known.disagreement(x, u)
         scale = method.descent.smallest
-        return cost(x, u) + method.beta * known.distance(x, u, scale)
+        return costs + method.beta * known.distance(x, u, scale)
 
     if method.planner in ("cem", "mppi"):
         asked = charged if method.beta else cost
@@ -194,8 +209,31 @@ def plan_offline(
         found = shoot_plans(dynamics, asked, guide, starts, start, how)
         found.actions = found.actions * widths
     with torch.no_grad():
-        costs = cost(found.states, found.actions)
+        costs = as_costs(cost(found.states, found.actions), found.actions)
     return dataclasses.replace(found, costs=costs)
+
+
+# book/planning/offline.md, section "What a plan is charged"
+def fit_plans(
+    known: OfflinePlanner, starts, actions
+) -> tuple[Tensor, Tensor]:
+    """Return starts (B, n) and actions (B, T, m) as the planner needs them.
+
+    Raises:
+        ValueError: other sizes than it learned, or what `check_plans`
+            refuses.
+    """
+    starts, actions = check_plans(starts, actions)
+    both, n = len(known.score.spread), known.model.reach.numel()
+    due, got = (n, both - n), (starts.shape[-1], actions.shape[-1])
+    if due != got:
+        raise ValueError(
+            f"the planner has states of n = {n} and actions of m ="
+            f" {both - n} numbers, but starts have {got[0]} and actions"
+            f" {got[1]}"
+        )
+    kind = known.score.spread.dtype
+    return starts.to(kind), actions.to(kind)
 
 
 # book/planning/offline.md, section "What a plan is charged"
@@ -247,6 +285,9 @@ def fit_planner(
         OSError: `out` cannot be written.
         FloatingPointError: a loss became NaN or infinite.
     """
+    seed = as_seed("seed", seed)
+    members = as_whole("members", members, 1)
+    reference = as_whole("reference", reference, 1)
     x, u, after = as_transitions(states, actions, next_states)
     how: dict[str, Any] = dict(updates=updates, seed=seed, progress=progress)
     here, there = (
@@ -301,7 +342,7 @@ class Replanner:
     left: Tensor | None = field(default=None, init=False, repr=False)
     asked: int = field(default=0, init=False, repr=False)
 
-    def plan(self, states: Tensor) -> Plans:
+    def plan(self, states) -> Plans:
         """Plan from states (B, n), with what is left of the last plans.
 
         Raises:
@@ -310,6 +351,7 @@ class Replanner:
         """
         method, both = self.method, len(self.known.score.spread)
         size = self.known.model.reach.numel()
+        states = as_real("states", states)
         if states.ndim != 2 or states.shape[1] != size:
             raise ValueError(
                 f"states must be (B, n) with n = {size}, got"
@@ -333,7 +375,7 @@ class Replanner:
         self.left, self.asked = shift_plan(found.actions), self.asked + count
         return found
 
-    def __call__(self, states: Tensor) -> Tensor:
+    def __call__(self, states) -> Tensor:
         """Map states (B, n) to actions (B, m), the first of their plans."""
         return self.plan(states).actions[:, 0]
 
@@ -344,14 +386,45 @@ def leave_data(known: OfflinePlanner, states, actions) -> np.ndarray:
 
     They have when the nearest of the planner's recorded points is farther,
     in spreads of the data, than the nearest other is for 99 % of those.
+
+    Raises:
+        ValueError: sizes that do not agree, numbers that are not finite,
+            or a planner that holds a single point.
     """
     middle, spread = known.score.middle, known.score.spread
+    points = join_points(known, states, actions)
     data = (known.points - middle) / spread
     gaps = torch.cdist(data, data).fill_diagonal_(torch.inf).amin(dim=1)
-    points = np.concatenate((states, actions), axis=-1)
-    at = (torch.tensor(points, dtype=torch.float32) - middle) / spread
+    at = (points - middle) / spread
     far = torch.cdist(at, data).amin(dim=1)
     return (far > gaps.quantile(0.99)).numpy()
+
+
+# book/planning/offline.md, section "In the world"
+def join_points(known: OfflinePlanner, states, actions) -> Tensor:
+    """Return states (M, n) and actions (M, m) side by side, as float32.
+
+    Raises:
+        ValueError: see `leave_data`.
+    """
+    x = as_real("states", states).detach().float()
+    u = as_real("actions", actions).detach().float()
+    both, n = len(known.score.spread), known.model.reach.numel()
+    rows = x.shape[0] if x.ndim else 1
+    if (x.shape, u.shape) != ((rows, n), (rows, both - n)):
+        raise ValueError(
+            f"states must be (M, {n}) and actions (M, {both - n}), got"
+            f" {tuple(x.shape)} and {tuple(u.shape)}"
+        )
+    points = torch.cat((x, u), dim=-1)
+    if not bool(points.isfinite().all()):
+        raise ValueError("states and actions must hold no NaN or infinity")
+    if len(known.points) < 2:
+        raise ValueError(
+            "the planner holds one recorded point, which has no nearest"
+            " other: fit it with reference=2 or more"
+        )
+    return points
 
 
 # book/planning/offline.md, section "A problem"

@@ -11,10 +11,12 @@ __all__ = [
     "Score",
     "roll_out",
     "pull_to_data",
+    "plain_fields",
     "Descent",
     "Plans",
     "shoot_plans",
     "check_plans",
+    "as_costs",
     "check_costs",
     "transcription_terms",
     "shift_plan",
@@ -24,12 +26,19 @@ __all__ = [
 # book/planning/planners.md, section "Score-guided planning (SGP): descend cost and distance together"
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from smore_lit.running.files import check_ranges
+from smore_lit.planning.distances import as_real
+from smore_lit.running.files import (
+    as_number,
+    as_plain,
+    as_whole,
+    check_ranges,
+)
 
 
 # book/planning/planners.md, section "The gradient needs the score only"
@@ -62,6 +71,31 @@ def pull_to_data(points: Tensor, score: Score, scale: float) -> Tensor:
 
 
 # book/planning/planners.md, section "Descend"
+def plain_fields(held: Any) -> None:
+    """Turn the numbers of a frozen dataclass into Python's own.
+
+    Whole numbers may come as floats, and any from NumPy or torch. What a
+    field should be is told by its default.
+
+    Raises:
+        ValueError: a field holds something else.
+    """
+    for entry in fields(held):
+        name, kind = entry.name, type(entry.default)
+        value = as_plain(getattr(held, name))
+        if kind is int:
+            value = as_whole(name, value, None)
+        elif kind is float and type(value) is not float:
+            value = as_number(name, value)
+        elif kind is tuple:
+            if not isinstance(value, list | tuple):
+                due = "must be 1 or more whole numbers, such as (64, 64)"
+                raise ValueError(f"{name} {due}, got {value!r:.80}")
+            value = tuple(as_whole(name, each, None) for each in value)
+        object.__setattr__(held, name, value)
+
+
+# book/planning/planners.md, section "Descend"
 @dataclass(frozen=True)
 class Descent:
     """Say how a plan is improved.
@@ -78,6 +112,7 @@ class Descent:
     levels: int = 10  # of the scale
 
     def __post_init__(self):
+        plain_fields(self)
         ranges = {
             "steps": (self.steps >= 1, "1 or more"),
             "rate": (0.0 < self.rate < math.inf, "positive and finite"),
@@ -133,19 +168,19 @@ def shoot_plans(
         The plans after the last step.
 
     Raises:
-        ValueError: shapes that do not agree, a plan of no step, or numbers
-            that are not finite.
+        ValueError: shapes that do not agree, no plan or one of no step,
+            numbers that are not finite, or a cost without a gradient.
         FloatingPointError: a cost became NaN or infinite.
 
     Source: Suh et al. (2023).
     """
-    check_plans(starts, actions)
-    actions = actions.detach().clone().requires_grad_()
+    starts, actions = check_plans(starts, actions)
+    actions = actions.clone().requires_grad_()
     adam = torch.optim.Adam([actions], descent.rate)
     history = []
     for step in range(descent.steps):
         states = roll_out(dynamics, starts, actions)
-        costs = check_costs(cost(states, actions), step)
+        costs = check_costs(cost(states, actions), actions, step)
         total = costs
         if descent.beta:
             points = torch.cat((states[:, :-1], actions), dim=-1)
@@ -156,26 +191,55 @@ def shoot_plans(
         history.append(costs.detach())
     final = actions.detach()
     states = roll_out(dynamics, starts, final).detach()
-    costs = check_costs(cost(states, final), descent.steps).detach()
-    return Plans(states, final, costs, torch.stack(history))
+    costs = check_costs(cost(states, final), final, descent.steps)
+    return Plans(states, final, costs.detach(), torch.stack(history))
 
 
 # book/planning/planners.md, section "Descend"
-def check_plans(starts: Tensor, actions: Tensor) -> None:
-    """Raise ValueError unless starts (B, n) and actions (B, T, m) fit."""
+def check_plans(starts: Any, actions: Any) -> tuple[Tensor, Tensor]:
+    """Return starts (B, n) and actions (B, T, m); ValueError if none."""
+    starts = as_real("starts", starts).detach()
+    actions = as_real("actions", actions).detach()
     shapes = f"{tuple(starts.shape)} and {tuple(actions.shape)}"
     if starts.ndim != 2 or actions.ndim != 3 or len(starts) != len(actions):
         raise ValueError(
             f"starts must be (B, n) and actions (B, T, m), got {shapes}"
         )
+    if len(starts) == 0:
+        raise ValueError("there is no plan: starts and actions are empty")
     if actions.shape[1] == 0:
         raise ValueError("a plan needs one step or more, got a horizon of 0")
     if not bool(starts.isfinite().all() and actions.isfinite().all()):
         raise ValueError("starts and actions must hold no NaN or infinity")
+    return starts, actions
 
 
-def check_costs(costs: Tensor, step: int) -> Tensor:
-    """Return costs (B,); FloatingPointError if one is NaN or infinite."""
+# book/planning/planners.md, section "Descend"
+def as_costs(costs: Any, actions: Tensor) -> Tensor:
+    """Return costs (B,) of the kind of actions (B, T, m).
+
+    Raises:
+        ValueError: anything else, or costs without a gradient where the
+            actions ask for one.
+    """
+    due, whole = tuple(actions.shape[:1]), isinstance(costs, Tensor)
+    if not whole or costs.shape != due or costs.is_complex():
+        got = type(costs).__name__
+        if whole:
+            got = f"{tuple(costs.shape)} of {costs.dtype}"
+        reason = f"a cost must return a tensor (B,) = {due}, got {got}"
+        raise ValueError(reason)
+    if actions.requires_grad and not costs.requires_grad:
+        raise ValueError(
+            "this cost has no gradient in the plan: use cem or mppi, or"
+            " write it with torch alone (no detach, no_grad or NumPy)"
+        )
+    return costs.to(actions.dtype)
+
+
+def check_costs(costs: Any, actions: Tensor, step: int) -> Tensor:
+    """Return `as_costs`; FloatingPointError if one is NaN or infinite."""
+    costs = as_costs(costs, actions)
     if not bool(costs.isfinite().all()):
         raise FloatingPointError(
             f"the cost of a plan is not finite at step {step}: lower the"

@@ -11,6 +11,7 @@ __all__ = [
     "running_reward",
     "running_cost",
     "QUALITIES",
+    "check_gait",
     "record_runs",
     "Run",
     "check_steps",
@@ -94,6 +95,17 @@ def running_cost(
 QUALITIES = ("medium", "random")
 
 
+def check_gait(robot: str, quality: str) -> None:
+    """Raise ValueError unless both names are known."""
+    for what, name, known in (
+        ("robot", robot, GAITS), ("quality", quality, QUALITIES),
+    ):
+        if name not in known:
+            raise ValueError(
+                f"unknown {what} {name!r:.40}; known: {', '.join(known)}"
+            )
+
+
 def record_runs(
     quality: str, episodes: int, seed: int, robot: str = "halfcheetah"
 ) -> dict[str, np.ndarray]:
@@ -104,7 +116,11 @@ def record_runs(
         episodes: of 1,000 steps, or until it falls.
         seed: of starts and draws.
         robot: one of GAITS.
+
+    Raises:
+        ValueError: an unknown name.
     """
+    check_gait(robot, quality)
     task = GAITS[robot].task
     how: Any = Runner(robot, "medium")
     how = random_policy(task) if quality == "random" else how
@@ -154,11 +170,12 @@ class Run:
 
 
 # book/planning/running.md, section "Drive"
-def check_steps(steps: int) -> None:
-    """Raise ValueError unless an episode has so many steps."""
+def check_steps(steps: int) -> int:
+    """Return steps; ValueError unless an episode has so many."""
     most = TASKS["halfcheetah"].horizon
-    if not 1 <= as_whole("steps", steps) <= most:
+    if not 1 <= (found := as_whole("steps", steps)) <= most:
         raise ValueError(f"steps must be 1 to {most}, got {steps}")
+    return found
 
 
 def drive(
@@ -175,29 +192,35 @@ def drive(
         steps: of the world.
         robot: one of GAITS.
 
-    On a terminal a progress bar is shown.
+    On a terminal a progress bar is shown. Where all have fallen, nothing
+    is planned any more.
 
     Raises:
         ValueError: more steps than an episode has, or none.
     """
-    check_steps(steps)
-    plans, actions, spent = [], [], 0.0
+    steps, spent = check_steps(steps), 0.0
+    plans, actions = [], []
     with Rollouts(GAITS[robot].task.make, len(seeds), 0) as worlds:
         seen = [worlds.reset(seeds)]
         for _ in tqdm(range(steps), "steps", leave=False, disable=None):
+            if seen[-1]["ended"].all():
+                break
             began = time.process_time()
             plans.append(act.plan(torch.from_numpy(seen[-1]["observation"])))
             spent += time.process_time() - began
             actions.append(plans[-1].actions[:, 0].clamp(-1, 1))
             seen.append(worlds.step(actions[-1].numpy()))
+    rest = steps - len(plans)
+    seen += rest * seen[-1:]
+    actions += rest * [torch.zeros_like(actions[-1])]
     states, fallen = (
         torch.from_numpy(np.stack([each[name] for each in seen]))
         for name in ("observation", "ended")
     )
-    promised = torch.stack([-each.costs for each in plans])
-    came = robot, states, torch.stack(actions), fallen
-    alive = GAITS[robot].alive
-    return Run(*came, promised + alive, plans[0].states, spent)
+    told = [GAITS[robot].alive - each.costs for each in plans]
+    told += rest * [torch.zeros(len(seeds))]
+    came = robot, states, torch.stack(actions), fallen, torch.stack(told)
+    return Run(*came, plans[0].states, spent)
 
 
 # book/planning/running.md, section "The problem as a whole"
@@ -220,13 +243,10 @@ class RecordedGait:
     updates: int = 12_000  # of each network
 
     def __post_init__(self):
-        for name, known in (("robot", GAITS), ("quality", QUALITIES)):
-            if (found := getattr(self, name)) not in known:
-                raise ValueError(
-                    f"unknown {name} {found!r:.40}; known: {', '.join(known)}"
-                )
+        check_gait(self.robot, self.quality)
         for name in ("updates", "episodes"):
-            as_whole(name, getattr(self, name), 1)
+            value = as_whole(name, getattr(self, name), 1)
+            object.__setattr__(self, name, value)
 
     def learn(
         self,
@@ -266,8 +286,9 @@ class Running(RecordedGait):
     def __post_init__(self):
         super().__post_init__()
         for name in ("length", "attempts"):
-            as_whole(name, getattr(self, name), 1)
-        check_steps(self.steps)
+            value = as_whole(name, getattr(self, name), 1)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "steps", check_steps(self.steps))
 
     def attempt(
         self, known: OfflinePlanner, method: Method, seed: int
@@ -294,9 +315,9 @@ def hop() -> Running:
 def judge_run(known: OfflinePlanner, run: Run) -> list[Attempt]:
     """Return what came of each robot of a run.
 
-    Costs are the mean over all steps of the negative reward, as each plan
-    promised and as it came.  Success is to collect more than the recorded
-    runner, whose reward is that of the planner's points.
+    Costs are means of the negative reward: as the plans promised while the
+    robot stood, and as it came, over all steps.  Success is to collect more
+    than the recorded runner, whose reward is that of the planner's points.
     """
     size, gait = run.states.shape[-1], GAITS[run.robot]
     taken = known.points[:, size:]
@@ -311,7 +332,7 @@ def judge_run(known: OfflinePlanner, run: Run) -> list[Attempt]:
         found.append(
             Attempt(
                 label=str(b + 1),
-                model_cost=-float(run.promised[:, b].mean()),
+                model_cost=-float(run.promised[:last, b].mean()),
                 true_cost=-float(reward),
                 outside=float(outside),
                 success=bool(reward > recorded),

@@ -27,7 +27,13 @@ import torch
 from torch import Tensor, nn
 
 from smore_lit.learning.networks import MLP
-from smore_lit.planning.fitting import NetworkLearner, fit, measure_spread
+from smore_lit.planning.fitting import (
+    NetworkLearner,
+    as_table,
+    fit,
+    measure_spread,
+)
+from smore_lit.planning.planners import plain_fields
 from smore_lit.running.files import check_ranges
 from smore_lit.running.loop import Schedule
 
@@ -49,6 +55,7 @@ class ScoreConfig:
     smallest: float = 0.1  # likewise
 
     def __post_init__(self):
+        plain_fields(self)
         ranges = {
             "hidden": (self.hidden and min(self.hidden) >= 1, "1 or more"),
             "waves": (self.waves >= 0, "0 or more"),
@@ -140,15 +147,7 @@ def as_points(data) -> Tensor:
 
     They need two rows or more, and finite numbers.
     """
-    points = torch.as_tensor(data, dtype=torch.float32)
-    if points.ndim != 2 or len(points) < 2 or points.shape[1] == 0:
-        raise ValueError(
-            "data must be (M, n) with two rows or more, got"
-            f" {tuple(points.shape)}"
-        )
-    if not bool(points.isfinite().all()):
-        raise ValueError("data must hold no NaN and no infinity")
-    return points
+    return as_table("data", data)
 
 
 # book/planning/score_matching.md, section "Train it"

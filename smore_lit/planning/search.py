@@ -9,6 +9,8 @@ __all__ = [
     "Search",
     "draw_plans",
     "cost_plans",
+    "seed_plans",
+    "as_seed",
     "search_plans",
     "move_to_elites",
     "move_by_weights",
@@ -27,11 +29,13 @@ from smore_lit.planning.planners import (
     Cost,
     Dynamics,
     Plans,
+    as_costs,
     check_costs,
     check_plans,
+    plain_fields,
     roll_out,
 )
-from smore_lit.running.files import check_ranges
+from smore_lit.running.files import as_whole, check_ranges
 
 
 # book/planning/search.md, section "What both share"
@@ -49,6 +53,7 @@ class Search:
     temperature: float = 1.0  # lambda of MPPI, in units of the cost
 
     def __post_init__(self):
+        plain_fields(self)
         ranges = {
             "steps": (self.steps >= 1, "1 or more"),
             "samples": (self.samples >= 2, "2 or more"),
@@ -83,8 +88,33 @@ def cost_plans(
     states = roll_out(
         dynamics, starts.repeat_interleave(drawn.shape[1], dim=0), actions
     )
-    costs = cost(states, actions).view(drawn.shape[:2])
+    costs = as_costs(cost(states, actions), actions).view(drawn.shape[:2])
     return costs.nan_to_num(nan=math.inf, posinf=math.inf)
+
+
+# book/planning/search.md, section "What both share"
+def seed_plans(seeds: Sequence[int], count: int) -> list[torch.Generator]:
+    """Return a generator for each of `count` plans.
+
+    Raises:
+        ValueError: seeds that are no whole numbers, or not one per plan.
+    """
+    reason = f"seeds must be a list of {count}, one for each plan"
+    try:
+        listed = [as_seed("a seed", seed) for seed in seeds]
+    except TypeError:
+        raise ValueError(f"{reason}, got {seeds!r:.80}") from None
+    if len(listed) != count:
+        raise ValueError(f"{reason}, got {len(listed)}")
+    return [torch.Generator().manual_seed(seed) for seed in listed]
+
+
+def as_seed(name: str, value) -> int:
+    """Return a seed as an integer, 0 or more and below 2^63."""
+    seed = as_whole(name, value)
+    if seed >= 2**63:
+        raise ValueError(f"{name} must be below 2^63, got {seed}")
+    return seed
 
 
 # book/planning/search.md, section "Path integrals"
@@ -111,26 +141,25 @@ def search_plans(
         The mean plans after the last step.
 
     Raises:
-        ValueError: shapes that do not agree, a plan of no step, or numbers
-            that are not finite.
+        ValueError: shapes or a number of seeds that do not agree, no plan
+            or one of no step, or numbers that are not finite.
         FloatingPointError: all plans of a draw, or the last mean, have
             costs that are NaN or infinite.
 
     Source: Rubinstein (1999); Williams et al. (2017), Eq. (mppi-update).
     """
-    check_plans(starts, actions)
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    means, history = actions.detach(), []
+    starts, means = check_plans(starts, actions)
+    generators, history = seed_plans(seeds, len(means)), []
     spreads = widths.to(means).expand_as(means)
     move = move_by_weights if weigh else move_to_elites
     with torch.no_grad():
         for step in range(how.steps):
             drawn = draw_plans(means, spreads, how.samples, generators)
             costs = cost_plans(dynamics, cost, starts, drawn)
-            history.append(check_costs(costs.amin(dim=1), step))
+            history.append(check_costs(costs.amin(dim=1), means, step))
             means, spreads = move(means, spreads, drawn, costs, how)
         states = roll_out(dynamics, starts, means)
-        costs = check_costs(cost(states, means), how.steps)
+        costs = check_costs(cost(states, means), means, how.steps)
     return Plans(states, means, costs, torch.stack(history))
 
 

@@ -13,7 +13,8 @@ __all__ = ["shift_mean", "distance_curvature"]
 import torch
 from torch import Tensor
 
-from smore_lit.planning.distances import kernel_weights
+from smore_lit.planning.distances import check_reference, kernel_weights
+from smore_lit.running.files import as_whole
 
 
 # book/planning/stability.md, section "A step down is a mean shift"
@@ -31,7 +32,8 @@ def shift_mean(
     Returns:
         (..., n), in the convex hull of the data after the first step.
     """
-    for _ in range(steps):
+    points, data = check_reference(points, data, scale)
+    for _ in range(as_whole("steps", steps)):
         points = kernel_weights(points, data, scale) @ data
     return points
 
@@ -39,6 +41,7 @@ def shift_mean(
 # book/planning/stability.md, section "How it curves"
 def distance_curvature(points: Tensor, data: Tensor, scale: float) -> Tensor:
     r"""Return the Hessian of $d_\sigma$ at points (..., n): (..., n, n)."""
+    points, data = check_reference(points, data, scale)
     weights = kernel_weights(points, data, scale)
     away = data - (weights @ data).unsqueeze(-2)  # (..., N, n)
     spread = (weights.unsqueeze(-1) * away).mT @ away

@@ -10,6 +10,7 @@ __all__ = [
     "draw_cloud",
     "measure_distance",
     "measure_valleys",
+    "measure_gap",
     "measure_bound",
     "Route",
     "draw_route",
@@ -120,13 +121,19 @@ def measure_valleys(cloud: Cloud) -> dict[str, float]:
     still = (ends - stability.shift_mean(ends, data, scale)).norm(dim=-1)
     bend = stability.distance_curvature(ends, data, scale)
     floor = (still < 1e-7 * scale) & (torch.linalg.eigvalsh(bend)[:, 0] > 0)
-    gap = torch.cdist(ends, data).amin(dim=-1)
+    gap = measure_gap(ends, data)
     bound = scale * data.shape[1] ** 0.5 * (1 + 1e-9)
     return {
         "steps up": int((after > before + 1e-10 * (1 + before.abs())).sum()),
         "far minima": int((floor & (gap > bound)).sum()),
         "minima": int(floor.sum()),
     }
+
+
+def measure_gap(points: Tensor, data: Tensor) -> Tensor:
+    """Return how far the nearest datum is, (P,), to the last digits."""
+    exact = "donot_use_mm_for_euclid_dist"  # products lose half of them
+    return torch.cdist(points, data, compute_mode=exact).amin(dim=-1)
 
 
 def measure_bound(cloud: Cloud, rng: np.random.Generator) -> dict[str, float]:
@@ -143,7 +150,7 @@ def measure_bound(cloud: Cloud, rng: np.random.Generator) -> dict[str, float]:
     at_data = float(wrong(data).max())
     known = scale, float(steepest), at_data
     bound = lipschitz.bound_error(points, data, *known)
-    hard = at_data + steepest * torch.cdist(points, data).amin(dim=-1)
+    hard = at_data + steepest * measure_gap(points, data)
     slack = 1e-9 * bound + 1e-7 * steepest * scale  # a root of rounding
     late = (wrong(points) > bound + slack) | (hard > bound + slack)
     return {"above the bound": int(late.sum())}

@@ -9,8 +9,14 @@ __all__ = [
     "TABLES",
     "TEXT",
     "JSON",
+    "KEYS",
+    "SHAPES",
     "parse_cell",
     "read_results",
+    "CURE",
+    "check_columns",
+    "check_rows",
+    "read_store",
     "select",
     "ASKED",
     "FOUND",
@@ -31,6 +37,7 @@ from typing import Any
 from smore_lit.running.evaluation import METRICS
 from smore_lit.running.files import (
     as_path,
+    check_shape,
     read_json,
     read_table,
     results_folder,
@@ -64,6 +71,23 @@ TEXT = {
     *("study", "label"),
 }
 JSON = {"config", "plan"}
+KEYS = {
+    "runs": ("run",),
+    "scores": ("run", "seed", "updates"),
+    "metrics": ("run", "seed", "updates"),
+    "studies": ("study", "task", "label"),
+}
+SHAPES: dict[str, dict] = {
+    "runs": {
+        "run": str,
+        "config": {},
+        "plan": {"seeds": [int], "updates": int},
+    },
+    "scores": dict.fromkeys((*METRICS, "episodes"), float)
+    | {"run": str, "seed": int, "updates": int},
+    "metrics": {"run": str, "seed": int, "updates": int},
+    "studies": {"study": str, "label": str, "run": str},
+}
 
 
 # book/running/results.md, section "Read"
@@ -95,12 +119,90 @@ def read_results(name: str, folder: Path | str | None = None) -> list[dict]:
     folder = results_folder() if folder is None else as_path(folder)
     path = folder / f"{name}.csv"
     if not path.exists():
-        known = ", ".join(sorted(each.stem for each in folder.glob("*.csv")))
-        raise ValueError(f"no results {name!r}; known: {known or 'none'}")
+        known = sorted(each.stem for each in folder.glob("*.csv"))
+        reason = f"no results {name!r}; known: {', '.join(known) or 'none'}"
+        if name in TABLES and TABLES.keys() & known:
+            reason += f": restore {path} from version control"
+        raise ValueError(reason)
+    if name in TABLES:
+        return check_rows(path, name, read_table(path))
     return [
         {column: parse_cell(column, text) for column, text in row.items()}
         for row in read_table(path)
     ]
+
+
+# book/running/results.md, section "Read"
+CURE = "restore the file from version control, or delete the line"
+
+
+def check_columns(path: Path, table: str, rows: list[dict]) -> None:
+    """Raise ValueError if rows of a file lack a column of their table."""
+    lacking = [c for c in TABLES[table] if rows and c not in rows[0]]
+    if lacking:
+        reason = f"{path} has no column {lacking[0]!r}: restore the file"
+        reason += " from version control"
+        if next(iter(rows[0])).startswith("\ufeff"):
+            reason += ", or save it without a byte order mark"
+        raise ValueError(reason)
+
+
+def check_rows(path: Path, table: str, rows: list[dict]) -> list[dict]:
+    """Return the rows of a table as values, equal ones once.
+
+    Raises:
+        ValueError: a cell that cannot be, or two rows that contradict each
+            other.
+    """
+    check_columns(path, table, rows)
+    found: dict[tuple, tuple[dict, dict]] = {}
+    for line, row in enumerate(rows, 2):
+        place = f"{path}, line {line}"
+        try:
+            new = {name: parse_cell(name, text) for name, text in row.items()}
+            check_shape(new, SHAPES[table])
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{place}: {error}: {CURE}") from None
+        key = tuple(new[name] for name in KEYS[table])
+        old = found.setdefault(key, (row, new))
+        if row != old[0] and new != old[1]:
+            what = " ".join(map(str, key))
+            reason = f"{place}: contradicts another line on {what:.80}"
+            raise ValueError(f"{reason}: delete one of the two")
+    return [new for _, new in found.values()]
+
+
+# book/running/results.md, section "Read"
+def read_store(folder: Path | str | None = None) -> dict[str, list[dict]]:
+    """Return runs, scores and studies; a table that is not there is empty.
+
+    Raises:
+        ValueError: something that is no folder, or a damaged table.
+    """
+    place = results_folder() if folder is None else as_path(folder)
+    if place.exists() and not place.is_dir():
+        raise ValueError(f"{place} is no folder: choose another store")
+    store = {
+        name: read_results(name, place)
+        if (place / f"{name}.csv").exists()
+        else []
+        for name in ("runs", "scores", "studies")
+    }
+    _check_labels(place, store["runs"], store["studies"])
+    return store
+
+
+def _check_labels(
+    place: Path, runs: Iterable[dict], labels: Iterable[dict]
+) -> None:
+    known = {row["run"] for row in runs}
+    for row in labels:
+        if row["run"] not in known:
+            raise ValueError(
+                f"{place / 'studies.csv'}: run {row['run']!r:.40} is not in"
+                f" runs.csv: restore both from version control, or delete"
+                f" the line"
+            )
 
 
 # book/running/results.md, section "Read"
@@ -120,7 +222,7 @@ def select(
         or label is asked for, one for each label that fits.
 
     Raises:
-        ValueError: an unknown name.
+        ValueError: an unknown name, or a damaged table.
     """
     runs = {row["run"]: row for row in read_results("runs", folder)}
     rows = [{"run": run} for run in runs]
@@ -129,9 +231,12 @@ def select(
     labels: dict[str, list[dict]] = {run: [{}] for run in runs}
     if wanted.keys() & {"study", "label"}:
         labels = {run: [] for run in runs}
-        for label in read_results("studies", folder):
+        studies = read_results("studies", folder)
+        place = results_folder() if folder is None else as_path(folder)
+        _check_labels(place, runs.values(), studies)
+        for label in studies:
             labels[label["run"]].append(label)
-    found, known = [], set()
+    found, known = [], {"study", "label"}
     for row in rows:
         for label in labels.get(row["run"], ()):
             full = label | runs[row["run"]] | row
@@ -221,11 +326,15 @@ def add_run(
         path = place / f"{table}.csv"
         rows[table] = read_table(path) if path.exists() else []
     store = results_folder() if folder is None else as_path(folder)
+    order = [t for t in ("scores", "metrics", "runs", "studies") if t in rows]
     with own_folder(store, wait=True):
-        for table in ("scores", "metrics", "runs", "studies"):
-            if table in rows:
-                path = store / f"{table}.csv"
-                _merge(path, table, row["run"], rows[table])
+        for table in order:
+            path = store / f"{table}.csv"
+            if path.exists():
+                check_columns(path, table, read_table(path))
+        for table in order:
+            path = store / f"{table}.csv"
+            _merge(path, table, row["run"], rows[table])
     return row["run"]
 
 

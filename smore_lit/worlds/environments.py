@@ -288,17 +288,24 @@ def find_goal_index(observations, achieved) -> tuple[int, ...] | None:
         achieved: (n, G), of the same states.
 
     Returns:
-        G columns, or None if some number is in none.
+        G columns, or None if some number is in none, or never moves and
+        is in several.
     """
     if observations.ndim > 2:
         return None
     rows, goals = (np.asarray(x, np.float32) for x in (observations, achieved))
-    size = goals.shape[1]
-    for first in range(rows.shape[1] - size + 1):
-        if np.array_equal(rows[:, first : first + size], goals):
-            return tuple(range(first, first + size))
+    size, still = goals.shape[1], (goals == goals[:1]).all(0)
+    blocks = [
+        tuple(range(first, first + size))
+        for first in range(rows.shape[1] - size + 1)
+        if np.array_equal(rows[:, first : first + size], goals)
+    ]
+    if len(blocks) == 1 or blocks and not still.any():
+        return blocks[0]
     same = (rows[:, :, None] == goals[:, None]).all(0)  # (O, G)
-    return tuple(same.argmax(0).tolist()) if same.any(0).all() else None
+    if not same.any(0).all() or (still & (same.sum(0) > 1)).any():
+        return None
+    return tuple(same.argmax(0).tolist())
 
 
 # book/worlds/environments.md, section "Read a task off an environment"

@@ -51,7 +51,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 
-from smore_lit.running.files import as_number
+from smore_lit.running.files import as_number, as_whole
 
 
 # book/worlds/tasks.md, section "What a task is"
@@ -131,6 +131,9 @@ def read_environment(
     """
     from smore_lit.worlds.environments import infer_fields, locate
 
+    if max_episode_steps is not None:
+        name_it = "max_episode_steps"
+        max_episode_steps = as_whole(name_it, max_episode_steps, 1)
     draft = cls(
         **locate(env, name),
         observation_size=None,
