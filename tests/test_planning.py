@@ -313,9 +313,10 @@ def test_slopes_that_are_not_finite_are_not_extrapolated(bad):
 
 def test_verification_measures_short_gaps_far_from_zero():
     """A datum is in no valley farther than sigma sqrt n from itself."""
-    data = torch.full((30, 3), 1234.5678).double()
-    cloud = Cloud(data + 1e-6, data, 1e-5)
+    rng = np.random.default_rng(0)
+    data = torch.tensor(1e3 * rng.normal(size=(30, 3)))
+    cloud = Cloud(data + 1e-9, data, 1e-7)
     found = measure_valleys(cloud)
     assert found["minima"] == 30 and found["far minima"] == 0
-    bound = measure_bound(cloud, np.random.default_rng(0))
+    bound = measure_bound(cloud, rng)
     assert bound["above the bound"] == 0
