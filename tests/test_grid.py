@@ -261,8 +261,9 @@ def test_a_log_that_cannot_be_written_leaves_the_reason(tmp_path):
 
 
 def test_ctrl_c_is_one_line(tmp_path):
-    words = [sys.executable, "-m", "smore_lit", "grid", "--table", "1"]
-    words += "--protocol smoke --updates 900000 --processes 1".split()
+    words = [sys.executable, "-m", "smore_lit.appendix.cli", "grid"]
+    words += "--table 1 --protocol smoke --updates 900000".split()
+    words += ["--processes", "1"]
     words += ["--only", "FetchReach", "gcsl", "--root", str(ASSETS)]
     words += ["--runs", str(tmp_path / "runs")]
     words += ["--store", str(tmp_path / "store")]

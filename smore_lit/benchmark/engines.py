@@ -27,6 +27,7 @@ import contextlib
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -169,9 +170,11 @@ def held_back():
 def serve_job(job: Job, places: Places, answers) -> None:
     """Train a job in a process of its own; put the answer into a queue.
 
-    Ctrl-C is left to the parent, which ends this process by SIGTERM.
+    Ctrl-C is left to the parent, which ends this process by SIGTERM; it
+    exits as usual then, so that nothing complains of what it left behind.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     watch_parent()
     answers.put(try_job(job, places))
 

@@ -144,6 +144,7 @@ class Expansion:
     missing: tuple[str, ...]
 
 
+# book/benchmark/grid.md, section "The list"
 def expand(
     tables: Iterable[str],
     protocol: str = "cpu",
@@ -174,11 +175,10 @@ def expand(
     for preset in presets:
         for name in known:
             for cell, method in cells_of(name, preset):
-                if not fits(cell, only):
-                    continue
-                if lack := what_is_missing(cell, method):
+                lack = what_is_missing(cell, method)
+                if lack and fits(cell, only):
                     missing[lack] = None
-                else:
+                elif fits(cell, only):
                     found.setdefault(cell, []).append(name)
     if known and not found:
         reason = "; ".join(missing) or "no task asked for has such a method"
@@ -228,11 +228,13 @@ def check_names(tables, protocol, presets, only, shard) -> list[str]:
     return names
 
 
+# book/benchmark/grid.md, section "The list"
 def check_words(names, presets, only) -> None:
     """Raise ValueError for a word that none of the tables asks for."""
     if not only:
         return
-    cells = [c for p in presets for name in names for c, _ in cells_of(name, p)]
+    lists = [cells_of(name, preset) for preset in presets for name in names]
+    cells = [cell for each in lists for cell, _ in each]
     tasks = dict.fromkeys(c.task.partition("-noise")[0] for c in cells)
     known = [*tasks, *sorted({c.algorithm for c in cells})]
     for word in only:

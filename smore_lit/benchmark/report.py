@@ -127,11 +127,9 @@ def report(
     for cell, method in dict.fromkeys(cells_of(name, preset)):
         method = name_column(method, cell)
         found = known.get((cell.task, cell.label))
-        if cell not in jobs or found is None:
-            missing.append(f"{cell.task} {method}")
-            continue
-        if lack := what_lacks(found):
-            missing.append(f"{cell.task} {method} ({lack})")
+        lack = what_lacks(found) if found else ""
+        if cell not in jobs or not found or lack:
+            missing.append(f"{cell.task} {method}" + lack)
             continue
         headline = metric_on(cell.task, metric)
         scores[cell.task, method] = at_last(found, headline)
@@ -204,7 +202,7 @@ def what_lacks(rows: list[dict]) -> str:
     for seed in dict.fromkeys((*plan["seeds"], *ends)):
         end, due = ends.get(seed, 0), plan["updates"]
         if end != due:
-            return f"seed {seed} ends at {end:,} of {due:,} updates"
+            return f" (seed {seed} ends at {end:,} of {due:,} updates)"
     return ""
 
 
@@ -231,7 +229,8 @@ def at_last(rows: list[dict], metric: str) -> np.ndarray:
         ValueError: a seed ends before or after the plan of the run.
     """
     if lack := what_lacks(rows):
-        raise ValueError(f"{lack}: train the run again")
+        reason = "not every seed has its last score"
+        raise ValueError(f"{reason}{lack}: train the run again")
     last = max(row["updates"] for row in rows)
     ended = sorted(
         (r for r in rows if r["updates"] == last), key=lambda r: r["seed"]

@@ -71,6 +71,9 @@ TEXT = {
     *("study", "label"),
 }
 JSON = {"config", "plan"}
+
+
+# book/running/results.md, section "Four tables"
 KEYS = {
     "runs": ("run",),
     "scores": ("run", "seed", "updates"),
