@@ -11,6 +11,7 @@ __all__ = [
     "try_job",
     "find_done",
     "watch_parent",
+    "GRACE",
     "held_back",
     "serve_job",
     "train_locally",
@@ -157,6 +158,9 @@ def watch_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+GRACE = 10.0  # seconds a run has to save its state when it is stopped
+
+
 @contextlib.contextmanager
 def held_back():
     """Hold Ctrl-C back; a process that starts meanwhile never meets it."""
@@ -225,6 +229,8 @@ def train_locally(
         for process in busy:
             process.terminate()
         for process in busy:
+            process.join(GRACE)
+            process.kill()  # does nothing where it has ended
             process.join()
 
 
