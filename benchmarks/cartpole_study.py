@@ -31,6 +31,7 @@ from smore_lit.planning.cartpole import (
 from smore_lit.planning.models import first_member
 from smore_lit.planning.score_matching import train_score
 from smore_lit.planning.search import Search
+from smore_lit.planning.verification import score_error
 from smore_lit.running.files import read_table, write_rows
 
 FIRST, SEEDS = 1_000, 10
@@ -176,21 +177,16 @@ def write_errors(runs: str, out: Path) -> None:
 
 def compare_score(score, points: torch.Tensor, seed: int) -> list[dict]:
     """Return the error of a score (one network) at four scales."""
-    clean = (points - score.middle) / score.spread
-    generator, rows = torch.Generator().manual_seed(seed), []
-    for scale in (1.0, 0.63, 0.5, 0.4):
-        chosen = torch.randint(len(clean), (400,), generator=generator)
-        noise = torch.randn(400, clean.shape[1], generator=generator)
-        noisy = clean[chosen] + scale * noise
-        near = -torch.cdist(noisy.double(), clean.double()).square() / 2
-        weights = (near / scale**2).softmax(dim=-1)
-        due = (weights @ clean.double() - noisy) / scale**2
-        found = score((noisy * score.spread + score.middle)[None], scale)[0]
-        missed = found * score.spread - due
-        error = float((missed.square().sum() / due.square().sum()).sqrt())
-        row = {"network": "score", "seed": seed, "scale": scale}
-        rows.append(row | {"error": error})
-    return rows
+    dice = torch.Generator().manual_seed(seed)
+    return [
+        {
+            "network": "score",
+            "seed": seed,
+            "scale": scale,
+            "error": score_error(score, points, scale, dice, 400),
+        }
+        for scale in (1.0, 0.63, 0.5, 0.4)
+    ]
 
 
 def main() -> None:

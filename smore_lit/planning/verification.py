@@ -1,8 +1,9 @@
 # Generated from book/planning/verification.md by make sync. Edit the chapter, not this file.
-"""Verification of planning: check distance, stability, bound and gradients at once.
+"""Verification of planning: check distance, stability, bound, gradients and a learned score at once.
 
-One command draws random data and plans and measures distance, stability, bound
-and gradients, and a mistake that is planted in the code is noticed.
+One command draws random data and plans and measures distance, stability,
+bound, gradients and a learned score, and a mistake that is planted in the code
+is noticed.
 """
 
 __all__ = [
@@ -17,6 +18,8 @@ __all__ = [
     "gradient_error",
     "measure_shooting",
     "measure_transcription",
+    "score_error",
+    "measure_learned",
     "BARS",
     "SUMMED",
     "verify_planning",
@@ -24,7 +27,7 @@ __all__ = [
 ]
 
 
-# book/planning/verification.md, section "Verification of planning: check distance, stability, bound and gradients at once"
+# book/planning/verification.md, section "Verification of planning: check distance, stability, bound, gradients and a learned score at once"
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -33,6 +36,8 @@ import torch
 from torch import Tensor
 
 from smore_lit.planning import distances, lipschitz, planners, stability
+from smore_lit.planning.cartpole import NARROW, SCORE, record_cartpole
+from smore_lit.planning.score_matching import ScoreNetwork, train_score
 from smore_lit.running.files import as_whole
 from smore_lit.theory.verification import make_row
 
@@ -252,6 +257,49 @@ def measure_transcription(route: Route) -> dict[str, float]:
     }
 
 
+# book/planning/verification.md, section "A learned score"
+def score_error(
+    score: ScoreNetwork,
+    points: Tensor,
+    scale: float,
+    generator: torch.Generator,
+    count: int = 100,
+) -> float:
+    """Return the error of a learned score at noisy points, as a share.
+
+    Args:
+        score: of one seed.
+        points: what it was learned from, (M, n).
+        scale: sigma, in spreads of the data.
+        generator: draws noisy points.
+        count: how many of those.
+
+    Eq. (score-error) of the chapter on score matching.
+    """
+    clean = (points - score.middle) / score.spread
+    chosen = torch.randint(len(clean), (count,), generator=generator)
+    noise = torch.randn(count, clean.shape[1], generator=generator)
+    noisy, known = clean[chosen] + scale * noise, clean.double()
+    due = torch.cat([
+        distances.kernel_score(part.double(), known, scale)
+        for part in noisy.split(50)
+    ])
+    found = score((noisy * score.spread + score.middle)[None], scale)[0]
+    missed = found * score.spread - due
+    return float((missed.square().sum() / due.square().sum()).sqrt())
+
+
+def measure_learned(seed: int, updates: int) -> float:
+    """Learn the score of a cart-pole's data; return its largest error."""
+    recorded = record_cartpole(NARROW, 400_000, seed)
+    points = torch.cat(recorded[:2], dim=1)
+    score = train_score(
+        points, settings=SCORE, seeds=1, seed=seed, updates=updates
+    )
+    dice, scales = torch.Generator().manual_seed(seed), (1.0, 0.63, 0.5, 0.4)
+    return max(score_error(score, points, s, dice) for s in scales)
+
+
 # book/planning/verification.md, section "All of it"
 BARS = {
     "identity": ("Smoothed distance", "against the log density", 1e-10),
@@ -271,14 +319,18 @@ SUMMED = ("sandwich", "steps up", "far minima", "minima", "above the bound")
 
 # book/planning/verification.md, section "All of it"
 def verify_planning(
-    problems: int = 50, seed: int = 0, watch: Callable = iter
+    problems: int = 50,
+    seed: int = 0,
+    watch: Callable = iter,
+    updates: int = 4_000,
 ) -> dict:
-    """Measure distance, stability, bound and gradients.
+    """Measure distance, stability, bound, gradients and a learned score.
 
     Args:
         problems: how many, each with a hundred points and one plan.
         seed: of the problems.
         watch: wraps the list of problems, to show progress.
+        updates: of the learned score; 0 leaves it out.
 
     Returns:
         `problems`, `seed`, `cases` (points), `holds` (whether every bar
@@ -304,6 +356,9 @@ def verify_planning(
         values = [each[key] for each in found]
         value = sum(values) if key in SUMMED else float(np.max(values))
         rows.append(make_row(name, what, "all", value, bar))
+    if updates:
+        told = "Learned score", "largest error of four scales", "cart-pole"
+        rows.append(make_row(*told, measure_learned(seed, updates), 0.1))
     return {
         "problems": problems,
         "seed": seed,
