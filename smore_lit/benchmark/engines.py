@@ -11,7 +11,6 @@ __all__ = [
     "try_job",
     "find_done",
     "watch_parent",
-    "GRACE",
     "held_back",
     "serve_job",
     "train_locally",
@@ -158,9 +157,6 @@ def watch_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-GRACE = 10.0  # seconds a run has to save its state when it is stopped
-
-
 @contextlib.contextmanager
 def held_back():
     """Hold Ctrl-C back; a process that starts meanwhile never meets it."""
@@ -229,8 +225,6 @@ def train_locally(
         for process in busy:
             process.terminate()
         for process in busy:
-            process.join(GRACE)
-            process.kill()  # does nothing where it has ended
             process.join()
 
 

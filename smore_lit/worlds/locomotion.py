@@ -247,7 +247,8 @@ def describe_run(
         success_threshold=0.5,
         horizon=1_000,
         unit="m/s",
-        source=f"Sikchi et al. 2024; gymnasium {known.env_id}",
+        source="Sikchi et al. 2024; " * bool(words)
+        + f"gymnasium {known.env_id}",
         simulators=("mujoco", "gymnasium"),
         expert=Runner(robot, "expert"),
         spoiled=False,
