@@ -58,10 +58,10 @@ from smore_lit.learning.training import (
     Plan,
     count_flops,
     sample,
-    sizes_of,
     start_run,
+    uniforms_of,
 )
-from smore_lit.learning.trajectories import as_trajectories, draw_uniforms
+from smore_lit.learning.trajectories import as_trajectories
 
 ALGORITHMS = ("smore", "gofar", "iql")
 SQUARES = ((4096, 4096, 4096), (8192, 8192, 8192))
@@ -81,13 +81,6 @@ def begin(data, algorithm: str, seeds: int, device: str, **options):
     return start_run(
         data, agent, make_config(agent), plan, device=device, **options
     )
-
-
-def uniforms_of(run, generators) -> torch.Tensor:
-    """Draw the uniform numbers of one update from `generators`."""
-    config = run.config
-    columns = run.sampler.columns + config.draws(sizes_of(run.sampler.data))
-    return draw_uniforms(generators, config.batch_size, columns)
 
 
 def learn(run, uniforms: torch.Tensor) -> None:

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
-
+from smore_lit.appendix.options import describe_agents
 from smore_lit.data.datasets import tiny_dataset
 from smore_lit.learning.training import train
 from smore_lit.learning.trajectories import as_trajectories
@@ -29,7 +30,9 @@ def weights(data, out=None, **plan):
 @compiler
 def test_compiled_and_not_agree_and_a_stopped_run_goes_on(data, tmp_path):
     plain = weights(data, updates=10)
+    counters.clear()
     whole = weights(data, updates=10, compile=True)
+    assert not counters["graph_break"]  # derivatives included
     for name, value in plain.items():
         torch.testing.assert_close(
             whole[name], value, rtol=1e-3, atol=1e-5, msg=name
@@ -49,6 +52,23 @@ def test_compiled_and_not_agree_and_a_stopped_run_goes_on(data, tmp_path):
     again = weights(data, tmp_path, updates=10, compile=True)
     for name, value in whole.items():
         assert torch.equal(again[name], value), name
+
+
+@compiler
+@pytest.mark.weekly
+@pytest.mark.parametrize("algorithm", [a["name"] for a in describe_agents()])
+def test_every_method_compiles(data, algorithm):
+    plain, whole = (
+        train(data, algorithm, settings=SMALL, seeds=2, updates=3, compile=on)
+        for on in (False, True)
+    )
+    pairs = zip(
+        plain.state.networks.named_parameters(),
+        whole.state.networks.parameters(),
+        strict=True,
+    )
+    for (name, due), found in pairs:
+        torch.testing.assert_close(found, due, rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_without_a_compiler_there_is_one_line(data, monkeypatch):

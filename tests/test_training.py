@@ -540,7 +540,7 @@ def test_devices_tasks_and_folders_that_do_not_fit(data, tmp_path):
 
 def test_batches_are_drawn_on_the_cpu_and_moved_to_the_data(data):
     """A stand-in for an accelerator: data without numbers, on "meta"."""
-    from smore_lit.learning.training import draw
+    from smore_lit.learning.training import uniforms_of
 
     agent = find_agent("smore")
     config = make_config(agent, hidden=(16,), batch_size=8)
@@ -549,11 +549,8 @@ def test_batches_are_drawn_on_the_cpu_and_moved_to_the_data(data):
     far = dataclasses.replace(data, observations=data.observations.to("meta"))
     run.sampler = SimpleNamespace(columns=run.sampler.columns, data=far)
 
-    def arrive(sampler, scaler, uniforms):
-        return uniforms
-
-    there = draw(run, arrive, run.generators)
-    here = draw(other, arrive, other.generators)
+    there = uniforms_of(run, run.generators)
+    here = uniforms_of(other, other.generators)
     assert (there.device.type, here.device.type) == ("meta", "cpu")
     assert there.shape == here.shape
     for one, two in zip(run.generators, other.generators, strict=True):

@@ -88,6 +88,9 @@ CPU_UPDATES = {
     "FetchSlide": 10_000,
     "HandReach": 6_000,
     "CheetahTgtVel-m-e": 5_000,
+    "CheetahTgtVel-r-e": 5_000,
+    "AntTgtVel-m-e": 3_000,
+    "AntTgtVel-r-e": 3_000,
 }
 PROTOCOLS = {
     each.name: each

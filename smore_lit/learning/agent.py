@@ -21,7 +21,11 @@ __all__ = [
     "flatten",
     "bind",
     "update",
+    "descend",
     "differentiate",
+    "Tensors",
+    "tensors_of",
+    "fill_gradients",
     "check_names",
     "cosine",
     "AGENT_PACKAGES",
@@ -347,17 +351,24 @@ def update(
     Returns:
         Losses and measurements by name, each (N,), detached.
     """
+    measured = differentiate(agent, config, state, rho, q)
+    descend(agent, config, state, total_updates)
+    return measured
+
+
+def descend(
+    agent: Agent, config: AgentConfig, state: State, total_updates: int
+) -> None:
+    """Take the step for which the gradients stand beside the vectors."""
     rate = config.learning_rate
     falls = agent.cosine if config.cosine else ()
     falling = rate * cosine(state.updates, total_updates)
     for group in state.optimiser.param_groups:
         group["lr"] = falling if group["name"] in falls else rate
-    measured = differentiate(agent, config, state, rho, q)
     state.optimiser.step()
     for name, slow in state.slow.items():
         slow.lerp_(state.vectors[name], config.polyak)
     state.updates += 1
-    return measured
 
 
 # book/learning/agent.md, section "One update for all"
@@ -372,13 +383,36 @@ def differentiate(
     Raises:
         ValueError: a loss that is not called after a network.
     """
-    networks, targets = state.networks, state.targets
-    updates = torch.full((), state.updates, device=rho.goals.device)
+    return fill_gradients(agent, config, *tensors_of(state), rho, q)
+
+
+Tensors = tuple[Any, nn.ModuleDict, dict[str, Any], Tensor]
+
+
+def tensors_of(state: State) -> Tensors:
+    """Return networks, targets, gradients by name and the count of updates."""
+    gradients = {name: vector.grad for name, vector in state.vectors.items()}
+    device = next(iter(state.vectors.values())).device
+    updates = torch.full((), state.updates, device=device)
+    return state.networks, state.targets, gradients, updates
+
+
+def fill_gradients(
+    agent: Agent,
+    config: AgentConfig,
+    networks: nn.ModuleDict,
+    targets: nn.ModuleDict,
+    gradients: dict[str, Tensor],
+    updates: Tensor,
+    rho: Batch,
+    q: Batch,
+) -> dict[str, Tensor]:
+    """Do what `differentiate` does, with the tensors of a state."""
     losses, info = agent.losses(config, networks, targets, rho, q, updates)
-    check_names(agent, losses, state.vectors)
+    check_names(agent, losses, gradients)
     total = torch.stack(list(losses.values())).sum()
-    parts = {name: [*networks[name].parameters()] for name in state.vectors}
-    gradients = iter(
+    parts = {name: [*networks[name].parameters()] for name in gradients}
+    found = iter(
         torch.autograd.grad(
             total,
             [part for network in parts.values() for part in network],
@@ -387,11 +421,9 @@ def differentiate(
         )
     )
     for name, network in parts.items():
-        pieces = [next(gradients).flatten() for _ in network]
+        pieces = [next(found).flatten() for _ in network]
         size = sum(piece.numel() for piece in pieces)
-        gradient = state.vectors[name].grad
-        assert gradient is not None
-        torch.cat(pieces, out=gradient[:size])
+        torch.cat(pieces, out=gradients[name][:size])
     return {name: x.detach() for name, x in {**losses, **info}.items()}
 
 

@@ -20,7 +20,9 @@ __all__ = [
     "start_run",
     "choose_sampler",
     "sample",
+    "learn_from",
     "fuse",
+    "uniforms_of",
     "draw",
     "train",
     "train_spec",
@@ -74,11 +76,14 @@ from smore_lit.learning.agent import (
     AgentConfig,
     Sizes,
     State,
+    Tensors,
     create_state,
+    descend,
     differentiate,
+    fill_gradients,
     find_agent,
     make_config,
-    update,
+    tensors_of,
 )
 from smore_lit.learning.policies import Policy, describe
 from smore_lit.running.checkpoints import fill_generators
@@ -282,9 +287,9 @@ class Run:
         return self.spec.asked | {"code": code, "versions": versions}
 
     @cached_property
-    def fused(self) -> tuple[Callable, Agent]:
-        """Return `sample` and the agent, compiled if the plan says so."""
-        return fuse(self.agent, self.plan)
+    def learn(self) -> Callable:
+        """Return `learn_from`, compiled if the plan says so."""
+        return fuse(learn_from) if self.plan.compile else learn_from
 
     @property
     def policy(self) -> Policy:
@@ -295,10 +300,11 @@ class Run:
 
     def step(self) -> dict[str, torch.Tensor]:
         """Draw a batch, take one update; return measurements, each (N,)."""
-        sample, agent = self.fused
-        rho, q = draw(self, sample, self.generators)
-        state, last = self.state, self.plan.updates
-        return update(agent, self.config, state, rho, q, last)
+        uniforms = uniforms_of(self, self.generators)
+        known = self.agent, self.config, tensors_of(self.state)
+        measured = self.learn(*known, self.sampler, uniforms)
+        descend(self.agent, self.config, self.state, self.plan.updates)
+        return measured
 
     def state_dict(self) -> dict:
         """Return networks, targets, optimiser, updates and generators."""
@@ -394,22 +400,50 @@ def sample(
     return scaler(rho), scaler(q)
 
 
-def fuse(agent: Agent, plan: Plan) -> tuple[Callable, Agent]:
-    """Return `sample` and the agent, compiled if the plan says so."""
-    if not plan.compile:
-        return sample, agent
-    losses = torch.compile(agent.losses, dynamic=False)
-    agent = dataclasses.replace(agent, losses=losses)
-    return torch.compile(sample, dynamic=False), agent
+def learn_from(
+    agent: Agent,
+    config: AgentConfig,
+    tensors: Tensors,
+    sampler: Sampler,
+    uniforms: torch.Tensor,
+) -> dict[str, torch.Tensor]:
+    """Fill the gradients from a batch that uniform numbers stand for.
+
+    Args:
+        agent, config: what is trained.
+        tensors: of its state, from `tensors_of`.
+        sampler, uniforms: as `sample` takes them.
+
+    Returns:
+        Losses and measurements by name, each (N,), detached.
+    """
+    rho, q = sample(sampler, tensors[0]["scaler"], uniforms)
+    return fill_gradients(agent, config, *tensors, rho, q)
 
 
-def draw(run: Run, sample: Callable, generators) -> tuple[Batch, Batch]:
-    """Draw a batch of rho and one of q, one generator for each seed."""
+# book/learning/training.md, section "A step"
+def fuse(function: Callable) -> Callable:
+    """Return a function compiled, its derivatives included."""
+    from torch._dynamo import config
+
+    fast = torch.compile(function, dynamic=False)
+    if hasattr(config, "trace_autograd_ops"):  # else in two graphs
+        fast = config.patch(trace_autograd_ops=True)(fast)
+    return fast
+
+
+def uniforms_of(run: Run, generators) -> torch.Tensor:
+    """Draw the numbers of a batch, one generator for each seed."""
     noise = run.config.draws(sizes_of(run.sampler.data))
     columns = run.sampler.columns + noise
     uniforms = draw_uniforms(generators, run.config.batch_size, columns)
-    uniforms = uniforms.to(run.sampler.data.observations.device)
-    return sample(run.sampler, run.state.networks["scaler"], uniforms)
+    return uniforms.to(run.sampler.data.observations.device)
+
+
+def draw(run: Run, generators) -> tuple[Batch, Batch]:
+    """Draw a batch of rho and one of q, one generator for each seed."""
+    scaler: Any = run.state.networks["scaler"]
+    return sample(run.sampler, scaler, uniforms_of(run, generators))
 
 
 # book/learning/training.md, section "Training"
@@ -794,7 +828,7 @@ def read_summary(path: Path) -> dict:
 def count_flops(run: Run) -> int:
     """Count the floating-point operations of one update's matrix products."""
     generators = [torch.Generator(g.device) for g in run.generators]
-    rho, q = draw(run, sample, generators)
+    rho, q = draw(run, generators)
     with FlopCounterMode(display=False) as counter:
         differentiate(run.agent, run.config, run.state, rho, q)
     return counter.get_total_flops()
