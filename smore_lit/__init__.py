@@ -16,7 +16,7 @@ __version__ = "0.2.0"
 # for cannot run. So they sleep after some turns of that loop. OpenMP reads
 # this once, when PyTorch is loaded.
 if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE") == "PASSIVE":
-    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "50000")
 
 # An update frees its memory and asks for it again. By default glibc hands
 # much of it back to the system in between, which clears each page anew.

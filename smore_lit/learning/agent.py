@@ -397,6 +397,7 @@ def tensors_of(state: State) -> Tensors:
     return state.networks, state.targets, gradients, updates
 
 
+# book/learning/agent.md, section "One update for all"
 def fill_gradients(
     agent: Agent,
     config: AgentConfig,
