@@ -19,7 +19,7 @@ def load(task: str) -> Trajectories:
 
 def train_cell(task: str, algorithm: str = "smore", **settings) -> Run:
     """Train a cell under the protocol `cpu` in runs/, or read it there."""
-    cell = as_cell(task, algorithm, settings, "shared")
+    cell = as_cell("shared", task, algorithm, settings)
     job = Job(cell, PROTOCOLS["cpu"].plan(task), "cpu", "grid cpu")
     given = job.arguments()
     return train(load(task), runs=ROOT / "runs", workers=0, **given)

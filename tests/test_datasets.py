@@ -436,6 +436,20 @@ def test_planting_the_original_loads(copy):
     assert len(load(copy)["actions"]) == 10
 
 
+def test_another_goal_is_stored_in_a_copy():
+    arrays = datasets.tiny_dataset("FetchReach")
+    before = arrays["desired_goals"].copy()
+    found = datasets.store_goal(arrays, (1, 2.5, -3))
+    assert (found["desired_goals"] == np.float32([1, 2.5, -3])).all()
+    assert found["desired_goals"].shape == before.shape
+    assert found["desired_goals"].dtype == before.dtype
+    assert np.array_equal(arrays["desired_goals"], before)
+    assert found["actions"] is arrays["actions"]
+    for wrong in (0.0, [1, 2], [0, 0, np.inf], "reached", None, [[1], [2, 3]]):
+        with pytest.raises(ValueError, match="is 3 finite numbers, got"):
+            datasets.store_goal(arrays, wrong)
+
+
 def test_missing_dataset_says_how_to_make_it(tmp_path):
     refused(tmp_path, "smore-lit data make FetchReach", "--expert-percent 30")
 

@@ -155,7 +155,10 @@ def test_wrong_words_are_one_line(words, message):
 def test_shared_cells_are_one_job_that_names_all_its_tables():
     jobs = grid.expand(["table1", "table10", "table12"]).jobs
     whole = [job for job in jobs if job.cell.label == "shared smore"]
-    assert len({job.cell.task for job in whole}) == len(whole) == 12
+    assert len({job.cell.task for job in whole}) == len(whole) == 8
+    told = "shared smore hindsight=1.0"  # recorded goals say nothing
+    runs = {job.cell.task for job in jobs if job.cell.label == told}
+    assert len(runs) == 4 and all("TgtVel" in task for task in runs)
     assert any(job.tables == ("table1", "table10", "table12") for job in whole)
 
 
@@ -258,6 +261,16 @@ def test_a_log_that_cannot_be_written_leaves_the_reason(tmp_path):
     where = engines.Places(ASSETS, runs, tmp_path / "store", runs / "logs")
     found = engines.try_job(job, where)
     assert found["log"] == "" and "afile" in found["failed"]
+
+
+def test_a_cell_may_store_another_goal(tmp_path):
+    (job,) = small_jobs(["gcsl"])
+    cell = dataclasses.replace(job.cell, stored_goal=0.0)
+    assert cell.label == f"{job.cell.label} stored_goal=0"
+    job = dataclasses.replace(job, cell=cell)
+    where = engines.Places(ASSETS, tmp_path, tmp_path, tmp_path / "logs")
+    found = engines.try_job(job, where)
+    assert "a stored goal of these data is 3 finite" in found["failed"]
 
 
 def listen():  # a test that runs in the background ignores SIGINT

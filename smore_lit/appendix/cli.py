@@ -268,6 +268,7 @@ def add_train(words) -> None:
     add_choice(parser)
     add_mixture(parser)
     add("--manifest", metavar="FILE", help="data by their manifest instead")
+    add("--stored-goal", metavar="X,Y,...", help="left out: as recorded")
     add("--out", metavar="DIR", help="left out: runs/, named after the run")
     add("--device", choices=("cpu", "cuda"), help="left out: cuda if any")
     add(

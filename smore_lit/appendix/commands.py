@@ -295,7 +295,7 @@ def show_hyperparameters(name: str) -> Answer:
 def train_agent(options) -> Answer:
     """Train an algorithm, or go on with a run that was stopped."""
     task = find_task(options.task, options.noise)
-    from smore_lit.data.datasets import read_dataset
+    from smore_lit.data.datasets import read_dataset, store_goal
     from smore_lit.learning.agent import find_agent, make_config
     from smore_lit.learning.training import Plan, train
     from smore_lit.learning.trajectories import as_trajectories
@@ -305,6 +305,8 @@ def train_agent(options) -> Answer:
     make_config(agent, options.preset, **settings)
     Plan(**plan)
     data = read_dataset(choose_manifest(task, options), task)
+    if options.stored_goal is not None:
+        data = store_goal(data, read_goal(options.stored_goal))
     run = train(
         as_trajectories(data),
         agent,

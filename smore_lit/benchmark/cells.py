@@ -90,6 +90,7 @@ class Cell:
     preset: str = "shared"
     settings: tuple[tuple[str, Any], ...] = ()  # what differs from it
     expert_percent: float | None = None  # None: as published
+    stored_goal: float | None = None  # of every episode; None: as recorded
 
     @property
     def label(self) -> str:
@@ -97,6 +98,8 @@ class Cell:
         changes = [f"{name}={value}" for name, value in self.settings]
         if self.expert_percent is not None:
             changes.append(f"expert={self.expert_percent:g}%")
+        if self.stored_goal is not None:
+            changes.append(f"stored_goal={self.stored_goal:g}")
         return " ".join([self.preset, self.algorithm, *changes])
 
 
@@ -110,7 +113,7 @@ def cells_of(name: str, preset: str) -> Iterator[tuple[Cell, str]]:
     """
     if name in STUDIES:
         for asked in STUDIES[name]():
-            cell = as_cell(*asked, preset)
+            cell = as_cell(preset, *asked)
             yield cell, cell.label
         return
     if name == "figure2":
@@ -150,7 +153,7 @@ TABLES = (
 
 
 # book/benchmark/cells.md, section "Studies of our own"
-Asked = tuple[str, str, dict[str, Any]]  # task, algorithm, settings
+Asked = tuple[Any, ...]  # task, algorithm, settings[, stored goal]
 
 FROM_PAPER = {
     **PAPER_STEPS,
@@ -301,9 +304,12 @@ def lag() -> Iterator[Asked]:
 
 # book/benchmark/cells.md, section "Studies of our own"
 def speeds() -> Iterator[Asked]:
-    """Yield other shares of recorded goals, on the cheetah."""
-    for name, share in (("smore", 0.8), ("iql", 0.8), ("gofar", 1.0)):
-        yield "CheetahTgtVel-m-e", name, {"hindsight": share}
+    """Yield other shares of recorded goals, and other ones, for a robot."""
+    task = "CheetahTgtVel-m-e"
+    for name in ("smore", "iql"):
+        yield task, name, {"hindsight": 0.8}
+        yield task, name, {"hindsight": 0.8}, 0.0
+    yield task, "gofar", {"hindsight": 1.0}
 
 
 # book/benchmark/cells.md, section "Studies of our own"
@@ -322,7 +328,11 @@ STUDIES: dict[str, Callable[[], Iterator[Asked]]] = {
 
 
 def as_cell(
-    task: str, algorithm: str, settings: dict[str, Any], preset: str
+    preset: str,
+    task: str,
+    algorithm: str,
+    settings: dict[str, Any],
+    stored_goal: float | None = None,
 ) -> Cell:
     """Return the cell, without settings that are the preset's already."""
     usual = make_config(find_agent(algorithm), preset)
@@ -331,4 +341,5 @@ def as_cell(
         for name, value in settings.items()
         if value != getattr(usual, name)
     }
-    return Cell(task, algorithm, preset, tuple(sorted(changes.items())))
+    found = tuple(sorted(changes.items()))
+    return Cell(task, algorithm, preset, found, stored_goal=stored_goal)

@@ -65,13 +65,15 @@ def train_job(job: Job, places: Places) -> dict[str, Any]:
     Raises:
         Exception: whatever `load_dataset`, `train` and `add_run` raise.
     """
-    from smore_lit.data.datasets import load_dataset
+    from smore_lit.data.datasets import load_dataset, store_goal
     from smore_lit.learning.training import train
     from smore_lit.running.results import add_run
 
     began = time.perf_counter()
     percent = job.cell.expert_percent
     arrays = load_dataset(job.cell.task, job.size, percent, places.data)
+    if job.cell.stored_goal is not None:
+        arrays = store_goal(arrays, job.cell.stored_goal)
     run = train(arrays, runs=places.runs, workers=0, **job.arguments())
     assert run.directory is not None  # below places.runs
     label = job.cell.label

@@ -63,6 +63,7 @@ __all__ = [
     "dataset_info",
     "read_dataset",
     "load_dataset",
+    "store_goal",
     "tiny_dataset",
 ]
 
@@ -902,6 +903,31 @@ def load_dataset(
             f" {as_percent(expert_percent)}`"
         )
     return read_dataset(path, task)
+
+
+# book/data/datasets.md, section "Load and check it"
+def store_goal(arrays: dict[str, np.ndarray], goal) -> dict[str, np.ndarray]:
+    """Return data whose every episode stores the same goal.
+
+    Args:
+        arrays: as `load_dataset` returns them; nothing in them changes.
+        goal: a number for each entry of a goal, (G,).
+
+    Raises:
+        ValueError: `goal` has another length, or is not finite.
+    """
+    before = arrays["desired_goals"]
+    try:
+        asked = np.asarray(goal, dtype=before.dtype).reshape(-1)
+    except (TypeError, ValueError):
+        asked = np.full(1, np.nan)
+    if asked.shape != before.shape[1:] or not np.isfinite(asked).all():
+        size = before.shape[1]
+        raise ValueError(
+            f"a stored goal of these data is {size} finite numbers, got"
+            f" {goal!r:.60}"
+        )
+    return arrays | {"desired_goals": np.tile(asked, (len(before), 1))}
 
 
 # book/data/datasets.md, section "Load and check it"
