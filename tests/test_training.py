@@ -321,7 +321,7 @@ def test_a_forced_stop_is_resumable(data, undisturbed, tmp_path, monkeypatch):
     from smore_lit.learning import training
 
     calls = iter(range(10**6))
-    real = training.update
+    real = training.descend
 
     def interrupted(*arguments):
         if next(calls) == 33:
@@ -329,7 +329,7 @@ def test_a_forced_stop_is_resumable(data, undisturbed, tmp_path, monkeypatch):
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "update", interrupted)
+        patch.setattr(training, "descend", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run_short(data, tmp_path)
     run_short(data, tmp_path)
@@ -387,7 +387,7 @@ def test_a_finished_run_is_returned_at_once(data, undisturbed, monkeypatch):
         raise AssertionError("trained, played or wrote again")
 
     before = {p: p.stat().st_mtime_ns for p in undisturbed.iterdir()}
-    for name in ("update", "evaluate", "write_atomic"):
+    for name in ("descend", "evaluate", "write_atomic"):
         monkeypatch.setattr(training, name, never)
     monkeypatch.setattr(loop, "save_checkpoint", never)
     monkeypatch.setattr(loop, "write_atomic", never)
@@ -486,7 +486,7 @@ def test_a_broken_number_stops_the_run_before_it_is_saved(
 ):
     from smore_lit.learning import training
 
-    real = training.update
+    real = training.descend
 
     def breaks(agent, config, state, *rest):
         if state.updates == 12:
@@ -494,7 +494,7 @@ def test_a_broken_number_stops_the_run_before_it_is_saved(
                 state.networks["value"].network.layers[0].weight[1] = torch.nan
         return real(agent, config, state, *rest)
 
-    monkeypatch.setattr(training, "update", breaks)
+    monkeypatch.setattr(training, "descend", breaks)
     with pytest.raises(FloatingPointError, match="not finite after 15") as no:
         run_short(data, tmp_path)
     assert "\n" not in str(no.value)
@@ -616,7 +616,7 @@ def test_a_missing_simulator_shows_before_the_first_update(
         def make(self):
             raise ValueError("no simulator here")
 
-    monkeypatch.setattr(training, "update", pytest.fail)
+    monkeypatch.setattr(training, "descend", pytest.fail)
     with pytest.raises(ValueError, match="no simulator here"):
         run_short(data, tmp_path, Closed())
 
