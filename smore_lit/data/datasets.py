@@ -922,10 +922,10 @@ def store_goal(arrays: dict[str, np.ndarray], goal) -> dict[str, np.ndarray]:
     except (TypeError, ValueError):
         asked = np.full(1, np.nan)
     if asked.shape != before.shape[1:] or not np.isfinite(asked).all():
-        size = before.shape[1]
+        size, said = before.shape[1], " ".join(repr(goal).split())
         raise ValueError(
             f"a stored goal of these data is {size} finite numbers, got"
-            f" {goal!r:.60}"
+            f" {said:.60}"
         )
     return arrays | {"desired_goals": np.tile(asked, (len(before), 1))}
 
