@@ -139,7 +139,7 @@ class Plan(Schedule):
     eval_every: int = 500  # updates between evaluations
     eval_episodes: int = 50  # per seed and evaluation
     eval_seed: int = 0  # which episodes
-    compile: bool = False  # fuse the losses with a C++ compiler
+    compile: bool = False  # fuse the steps of an update; needs a C++ compiler
 
     @property
     def arithmetic(self) -> dict[str, Any]:
