@@ -14,7 +14,10 @@ __all__ = [
     "as_array",
     "Batch",
     "reaches",
+    "copy_rows",
+    "pick",
     "take",
+    "find_used",
     "find_hits",
     "find_leaving",
     "draw_future",
@@ -280,6 +283,22 @@ def reaches(after: Tensor, goals: Tensor, tolerance: Tensor) -> Tensor:
 
 
 # book/learning/trajectories.md, section "The corrected sampler"
+def copy_rows(table: Tensor, number: Tensor) -> Tensor:
+    """Copy rows of a table (R, ...) by number (N, B), int64: (N, B, ...)."""
+    rows = table.index_select(0, number.flatten())
+    return rows.unflatten(0, number.shape)
+
+
+def pick(table: Tensor, episode: Tensor, step: Tensor | int = 0) -> Tensor:
+    """Copy rows of a table (E, T, D) at (episode, step), each (N, B) int64.
+
+    Returns:
+        (N, B, D); the same as table[episode, step], sooner.
+    """
+    number = episode * table.shape[1] + step
+    return copy_rows(table.flatten(0, 1), number)
+
+
 def take(
     trajectories: Trajectories,
     episode: Tensor,
@@ -289,20 +308,29 @@ def take(
     tolerance: float,
 ) -> Batch:
     """Gather transitions (episode, step), each (N, B) int64, with goals."""
-    after = trajectories.achieved_goals[episode, step + 1]
+    achieved, seen = trajectories.achieved_goals, trajectories.observations
+    after = pick(achieved, episode, step + 1)
     return Batch(
-        trajectories.observations[episode, step],
-        trajectories.actions[episode, step],
-        trajectories.observations[episode, step + 1],
+        pick(seen, episode, step),
+        pick(trajectories.actions, episode, step),
+        pick(seen, episode, step + 1),
         goals,
         ((after - goals).norm(dim=-1) <= tolerance).to(goals.dtype),
         steps.to(goals.dtype),
-        trajectories.achieved_goals[episode, step],
+        pick(achieved, episode, step),
         after,
         torch.full_like(goals, tolerance),
-        trajectories.observations[episode, 0],
+        pick(seen, episode),
         goals.new_empty(*step.shape, 0),
     )
+
+
+# book/learning/trajectories.md, section "The corrected sampler"
+def find_used(trajectories: Trajectories) -> Tensor:
+    """Tell which transitions are none of the padding, (E, T)."""
+    lengths, horizon = trajectories.lengths, trajectories.actions.shape[1]
+    steps = torch.arange(horizon, device=lengths.device)
+    return steps < lengths[:, None]
 
 
 def find_hits(trajectories: Trajectories, tolerance: float) -> Tensor:
@@ -318,9 +346,7 @@ def find_hits(trajectories: Trajectories, tolerance: float) -> Tensor:
     """
     reached = trajectories.achieved_goals[:, 1:]
     gap = (reached - trajectories.desired_goals[:, None]).norm(dim=-1)
-    steps = torch.arange(gap.shape[1], device=gap.device)
-    valid = steps < trajectories.lengths[:, None]
-    return ((gap <= tolerance) & valid).nonzero()
+    return ((gap <= tolerance) & find_used(trajectories)).nonzero()
 
 
 def find_leaving(trajectories: Trajectories, tolerance: float) -> Tensor:
@@ -332,15 +358,12 @@ def find_leaving(trajectories: Trajectories, tolerance: float) -> Tensor:
     Returns:
         Shape (L,) int64, numbers in the order of episodes, padding left out.
     """
-    achieved, lengths = trajectories.achieved_goals, trajectories.lengths
-    steps = torch.arange(achieved.shape[1], device=achieved.device)
-    inside = steps <= lengths[:, None]
+    achieved, used = trajectories.achieved_goals, find_used(trajectories)
     found = []
-    for t in range(achieved.shape[1] - 1):
+    for t in range(used.shape[1]):
         gap = (achieved[:, t + 1 :] - achieved[:, t, None]).norm(dim=-1)
-        found.append(((gap > tolerance) & inside[:, t + 1 :]).any(dim=1))
-    valid = steps[:-1] < lengths[:, None]
-    return torch.stack(found, dim=1)[valid].nonzero()[:, 0]
+        found.append(((gap > tolerance) & used[:, t:]).any(dim=1))
+    return torch.stack(found, dim=1)[used].nonzero()[:, 0]
 
 
 # book/learning/trajectories.md, section "The corrected sampler"
@@ -443,7 +466,8 @@ class Sampler:
         self.discount = discount
         self.near = near
         self.tolerance = tolerance
-        self.ends = trajectories.lengths.cumsum(0)
+        self.owners = find_used(trajectories).nonzero()[:, 0].contiguous()
+        self.starts = trajectories.lengths.cumsum(0) - trajectories.lengths
         self.hits = find_hits(trajectories, tolerance)
         self.draw_rows = Rows(trajectories, tolerance, ahead)
 
@@ -451,19 +475,19 @@ class Sampler:
         """Map uniforms in [0, 1), (N, B, columns) float64, to rho and q."""
         u_row, u_future, u_kind, u_hit = uniforms.unbind(dim=-1)
         row = self.draw_rows(u_row)
-        episode = torch.searchsorted(self.ends, row, right=True)
-        length = self.data.lengths[episode]
-        step = row - self.ends[episode] + length
-        ahead = draw_future(u_future, length - step, self.discount)
+        episode = copy_rows(self.owners, row)
+        step = row - copy_rows(self.starts, episode)
+        left = copy_rows(self.data.lengths, episode) - step
+        ahead = draw_future(u_future, left, self.discount)
         last = step + ahead  # f - 1
-        reached = self.data.achieved_goals[episode, last + 1]
+        reached = pick(self.data.achieved_goals, episode, last + 1)
         relabel = u_kind < self.hindsight
-        desired = self.data.desired_goals[episode]
+        desired = copy_rows(self.data.desired_goals, episode)
         goal = torch.where(relabel[..., None], reached, desired)
         steps = torch.where(relabel, ahead + 1, 0)
         rho = take(self.data, episode, step, goal, steps, self.tolerance)
-        place = episode, last, reached
-        episode, last, goal = draw_arrivals(self, u_hit, relabel, *place)
+        known = episode, last, reached
+        episode, last, goal = draw_arrivals(self, u_hit, relabel, *known)
         given = goal, torch.ones_like(steps), self.tolerance
         return rho, take(self.data, episode, last, *given)
 
@@ -494,11 +518,11 @@ def draw_arrivals(
         near = find_near(data, episode, reached, sampler.tolerance)
         last = draw_place(u, near)
     if len(hits):
-        hit = hits[(u * len(hits)).long()]
-        desired = data.desired_goals[hit[..., 0]]
+        hit, step = copy_rows(hits, (u * len(hits)).long()).unbind(dim=-1)
+        desired = copy_rows(data.desired_goals, hit)
         reached = torch.where(relabel[..., None], reached, desired)
-        episode = torch.where(relabel, episode, hit[..., 0])
-        last = torch.where(relabel, last, hit[..., 1])
+        episode = torch.where(relabel, episode, hit)
+        last = torch.where(relabel, last, step)
     return episode, last, reached
 
 
