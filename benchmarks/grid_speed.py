@@ -1,70 +1,72 @@
-"""Compare the local engine with how scores were made before there was one.
+"""Compare ways to train many runs on all cores of one machine.
 
     python benchmarks/grid_speed.py [--rounds N] [--updates N] [--only NAME]
+                                    [--before FOLDER]
 
-In alternation: one run of three seeds on two threads, compiled, with memory
-handed back to the system as glibc does by itself; and one single-threaded run
-of five seeds for each core, side by side, plain and compiled, with memory
-kept. Each process warms up, waits for the others, and times its updates.
-Writes seed-updates per second of the whole machine to
+In alternation: one run of three seeds on two threads, plain and compiled; and
+one single-threaded run of five seeds for each core, side by side, as the
+grid's engine has them, plain and compiled. With --before, first a checkout of
+this repository that is older, by its own code: one compiled run of three seeds
+on two threads, as scores were made before there was an engine. Each process
+warms up, waits for the others, and times its updates; the minute of compiling
+is left out. Writes seed-updates per second of the whole machine to
 smore_lit/results/grid_speed.csv.
 """
 
 import argparse
 import multiprocessing
 import os
+import sys
 import time
 from pathlib import Path
 
-from smore_lit.running.files import write_rows
-
-OUT = Path(__file__).resolve().parents[1] / "smore_lit/results/grid_speed.csv"
+ROOT = Path(__file__).resolve().parents[1]
 CORES = os.cpu_count() or 1
-WAYS = {  # processes, seeds, threads, compiled, memory is kept
-    "before": (1, 3, 2, True, False),
-    "before, memory kept": (1, 3, 2, True, True),
-    "engine": (CORES, 5, 1, False, True),
-    "engine compiled": (CORES, 5, 1, True, True),
+WAYS = {  # processes, seeds, threads, compiled
+    "before": (1, 3, 2, True),
+    "two threads": (1, 3, 2, False),
+    "two threads, compiled": (1, 3, 2, True),
+    "engine": (CORES, 5, 1, False),
+    "engine, compiled": (CORES, 5, 1, True),
 }
-AS_IT_IS = {"GLIBC_TUNABLES": "glibc.malloc.arena_test=8"}  # glibc's own way
 
 
-def measure(name, seeds, threads, fused, updates, barrier, answers):
+def measure(root, name, seeds, threads, fused, updates, barrier, answers):
     """Time updates of one run, once all are warm; put the rate."""
+    sys.path.insert(0, str(root))
+    import torch
+
     from smore_lit import as_trajectories, tiny_dataset
     from smore_lit.learning.agent import find_agent
     from smore_lit.learning.training import Plan, start_run
-    from smore_lit.running.loop import fix_products
 
+    torch.set_num_threads(threads)
+    data = as_trajectories(**tiny_dataset("FetchReach"))
     agent = find_agent(name)
     plan = Plan(updates, seeds=seeds, threads=threads, compile=fused)
-    with fix_products(plan):
-        data = as_trajectories(**tiny_dataset("FetchReach"))
-        run = start_run(data, agent, agent.config(), plan)
-        for _ in range(10):
-            run.step()
-        barrier.wait()
-        began = time.perf_counter()
-        for _ in range(updates):
-            run.step()
-        spent = time.perf_counter() - began
-        barrier.wait()
+    run = start_run(data, agent, agent.config(), plan)
+    for _ in range(10):
+        run.step()
+    barrier.wait()
+    began = time.perf_counter()
+    for _ in range(updates):
+        run.step()
+    spent = time.perf_counter() - began
+    barrier.wait()
     answers.put(seeds * updates / spent)
 
 
-def race(name, way, updates):
+def race(name, way, updates, root=ROOT):
     """Return the seed-updates per second of all processes of one way."""
-    processes, seeds, threads, fused, kept = WAYS[way]
+    processes, *words = WAYS[way]
     spawn = multiprocessing.get_context("spawn")
     barrier, answers = spawn.Barrier(processes), spawn.Queue()
-    words = name, seeds, threads, fused, updates, barrier, answers
+    known = root, name, *words, updates, barrier, answers
     children = [
-        spawn.Process(target=measure, args=words) for _ in range(processes)
+        spawn.Process(target=measure, args=known) for _ in range(processes)
     ]
-    os.environ.update({} if kept else AS_IT_IS)
     for child in children:
         child.start()
-    os.environ.pop("GLIBC_TUNABLES", None)
     rates = [answers.get() for _ in children]
     for child in children:
         child.join()
@@ -75,27 +77,23 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--updates", type=int, default=100)
-    parser.add_argument(
-        "--only", nargs="+", default=["smore", "iql", "gofar", "gcsl"]
-    )
+    parser.add_argument("--before", type=Path)
+    parser.add_argument("--only", nargs="+", default=["smore", "iql"])
     given, rows = parser.parse_args(), []
     for name in given.only:
         for number in range(given.rounds):
             for way in WAYS:
-                rate = race(name, way, given.updates)
-                load = os.getloadavg()[0]
-                rows.append(
-                    {
-                        "algorithm": name,
-                        "way": way,
-                        "round": number,
-                        "cores": CORES,
-                        "seed_updates_per_second": round(rate, 3),
-                        "load": round(load, 2),
-                    }
-                )
-                print(rows[-1], flush=True)
-    write_rows(OUT, rows)
+                root = given.before if way == "before" else ROOT
+                if root is None:
+                    continue
+                rate = race(name, way, given.updates, root.resolve())
+                row = {"algorithm": name, "way": way, "round": number}
+                row |= {"cores": CORES, "seed_updates_per_second": rate}
+                rows.append(row)
+                print(row, flush=True)
+    from smore_lit.running.files import write_rows
+
+    write_rows(ROOT / "smore_lit/results/grid_speed.csv", rows)
 
 
 if __name__ == "__main__":
