@@ -381,7 +381,7 @@ def test_a_replanner_takes_arrays(known):
     fails("there is no plan", act, np.zeros((0, 2)))
 
 
-def test_seeds_and_counts_of_a_planner_are_checked_before_it_learns(
+def test_settings_of_a_planner_are_checked_before_it_learns(
     monkeypatch,
 ):
     due = offline.fit_planner(**TABLES, **SHORT, seed=1, reference=10)
@@ -399,8 +399,11 @@ def test_seeds_and_counts_of_a_planner_are_checked_before_it_learns(
         (dict(reference=-5), "reference must be a whole number, 1 or more"),
         (dict(reference=1.5), "reference must be a whole number"),
         (dict(members=0), "members must be a whole number"),
+        (dict(score={"sigma": 1.0}), "unknown option of a score"),
+        (dict(score={"waves": -1}), "waves must be"),
+        (dict(score=3), "unknown option of a score"),
     ):
-        fails(reason, offline.fit_planner, **TABLES, **SHORT, **changes)
+        fails(reason, offline.fit_planner, **TABLES, **(SHORT | changes))
 
 
 def test_numbers_of_any_kind_are_learned_from(tmp_path):

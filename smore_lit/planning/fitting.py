@@ -10,6 +10,7 @@ __all__ = [
     "NetworkLearner",
     "as_table",
     "measure_spread",
+    "as_options",
     "describe_fit",
     "fit",
 ]
@@ -141,6 +142,19 @@ def measure_spread(values: Tensor, name: str) -> Tensor:
             f"column {still[0]} of {name} never varies: leave it out"
         )
     return values.std(dim=0, correction=0)
+
+
+# book/planning/fitting.md, section "A run"
+def as_options(kind: type, fields: Mapping[str, Any], what: str) -> Any:
+    """Return an object of a class of settings with these fields.
+
+    Raises:
+        ValueError: an unknown field, or a value out of its range.
+    """
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise ValueError(f"unknown option of {what}: {error}") from None
 
 
 # book/planning/fitting.md, section "A run"

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from smore_lit.learning.networks import MLP
 from smore_lit.planning.fitting import (
     NetworkLearner,
+    as_options,
     as_table,
     fit,
     measure_spread,
@@ -195,11 +196,8 @@ def train_model(
         OSError: `out` cannot be written.
         FloatingPointError: the loss became NaN or infinite.
     """
-    try:
-        config = ModelConfig(**(settings or {}))
-        planned = Schedule(**schedule)
-    except TypeError as error:
-        raise ValueError(f"unknown option of a model: {error}") from None
+    config = as_options(ModelConfig, settings or {}, "a model")
+    planned = as_options(Schedule, schedule, "a model")
     found = as_transitions(states, actions, next_states)
     data = dict(zip(("states", "actions", "next_states"), found, strict=True))
     return fit(

@@ -38,8 +38,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smore_lit.learning.trajectories import as_trajectories
+from smore_lit.learning.trajectories import as_trajectories, find_used
 from smore_lit.planning.distances import as_real
+from smore_lit.planning.fitting import as_options
 from smore_lit.planning.models import ModelNetwork, as_transitions, train_model
 from smore_lit.planning.planners import (
     Cost,
@@ -53,7 +54,11 @@ from smore_lit.planning.planners import (
     shift_plan,
     shoot_plans,
 )
-from smore_lit.planning.score_matching import ScoreNetwork, train_score
+from smore_lit.planning.score_matching import (
+    ScoreConfig,
+    ScoreNetwork,
+    train_score,
+)
 from smore_lit.planning.search import Search, as_seed, search_plans
 from smore_lit.running.files import as_path, as_whole
 
@@ -289,6 +294,7 @@ def fit_planner(
     members = as_whole("members", members, 1)
     reference = as_whole("reference", reference, 1)
     x, u, after = as_transitions(states, actions, next_states)
+    as_options(ScoreConfig, score or {}, "a score")  # before the model trains
     how: dict[str, Any] = dict(updates=updates, seed=seed, progress=progress)
     here, there = (
         None if out is None else as_path(out) / name
@@ -316,9 +322,9 @@ def list_transitions(episodes) -> tuple[Tensor, Tensor, Tensor]:
         ValueError: data that are no episodes.
     """
     known = as_trajectories(episodes)
-    steps = torch.arange(known.actions.shape[1]) < known.lengths[:, None]
+    used = find_used(known)
     before, after = known.observations[:, :-1], known.observations[:, 1:]
-    return before[steps], known.actions[steps], after[steps]
+    return before[used], known.actions[used], after[used]
 
 
 # book/planning/offline.md, section "In the world"

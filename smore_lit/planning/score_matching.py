@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from smore_lit.learning.networks import MLP
 from smore_lit.planning.fitting import (
     NetworkLearner,
+    as_options,
     as_table,
     fit,
     measure_spread,
@@ -219,11 +220,8 @@ def train_score(
         OSError: `out` cannot be written.
         FloatingPointError: the loss became NaN or infinite.
     """
-    try:
-        config = ScoreConfig(**(settings or {}))
-        planned = Schedule(**schedule)
-    except TypeError as error:
-        raise ValueError(f"unknown option of a score: {error}") from None
+    config = as_options(ScoreConfig, settings or {}, "a score")
+    planned = as_options(Schedule, schedule, "a score")
     points = as_points(data)
     return fit(
         lambda: ScoreLearner(points, config, planned, network),
