@@ -553,6 +553,41 @@ def test_a_report_of_a_damaged_store_is_a_mistake_of_one_line(
         assert f"{name}.csv has no column 'run': restore" in err
 
 
+@pytest.mark.parametrize("metric", ["return_099", "final_distance"])
+def test_a_report_has_the_p_value_of_each_rival_and_a_star(metric):
+    from scipy.stats import mannwhitneyu
+
+    from smore_lit.benchmark import report
+
+    sign = -1.0 if metric == "final_distance" else 1.0
+    scores = {
+        "SMORe": np.array([5.0, 6, 7, 8, 9]),
+        "IQL": np.array([1.0, 2, 3, 4, 4.5]),
+        "GCSL": np.array([0.0, 1.5, 2.5, 3.5, 5.5]),
+    }
+    known = {("FetchReach", m): sign * x for m, x in scores.items()}
+    known["Reacher", "IQL"] = np.ones(5)
+    rows = [
+        {"task": task, "method": method, "star": False}
+        for task, method in known
+    ]
+    report.mark_best(rows, known, metric)
+    raw = [
+        mannwhitneyu(scores["SMORe"], scores[name]).pvalue
+        for name in ("IQL", "GCSL")
+    ]
+    assert raw[0] < raw[1]
+    due = {"IQL": 2 * raw[0], "GCSL": max(2 * raw[0], raw[1])}
+    best, *others, alone = rows
+    assert best["p"] is None and best["star"]
+    assert {row["method"]: row["p"] for row in others} == pytest.approx(due)
+    assert not any(row["star"] for row in (*others, alone))
+    assert "p" not in alone
+    words = "grid cpu", "shared", None, metric, tuple(rows), ()
+    text = report.format_report(report.Report("table1", *words, scores))
+    assert f"| {due['IQL']:.3f} |" in text
+
+
 def test_distances_are_not_divided_by_what_they_have_not():
     from smore_lit.benchmark import report
 

@@ -7,6 +7,7 @@ own numbers, in four formats, and to learning curves.
 
 __all__ = [
     "METRIC_OF",
+    "RETURNS",
     "COLUMNS",
     "Report",
     "report",
@@ -67,6 +68,7 @@ METRIC_OF = {  # what a table of the paper prints
     "success_rate": "success",
     "final_distance": "final_distance",
 }
+RETURNS = "return_098", "return_099", "return_0999"
 COLUMNS = (
     "task",
     "method",
@@ -77,7 +79,8 @@ COLUMNS = (
     "low",
     "high",
     "best",
-    "return_098",
+    *RETURNS,
+    "p",
     "star",
     "paper",
     "paper_std",
@@ -254,14 +257,20 @@ def summarise(rows: list[dict], metric: str, task: str) -> dict[str, Any]:
         "updates": max(row["updates"] for row in rows),
         **span,
         "best": float(np.mean(best)),
-        "return_098": float(at_last(rows, "return_098").mean()),
+        **{name: float(at_last(rows, name).mean()) for name in RETURNS},
         "star": False,
     }
 
 
 # book/benchmark/report.md, section "What a row says"
 def mark_best(rows: list[dict], scores: dict, metric: str) -> None:
-    """Set the star of each task's best method, if it earns one."""
+    """Set p-values, and the star of each task's best method if it earns one.
+
+    Args:
+        rows: of a report; those of tasks with one method stay as they are.
+        scores: (n,) by task and method.
+        metric: what they are, since a distance is better if it is low.
+    """
     sign = -1.0 if metric == "final_distance" else 1.0
     for task in {row["task"] for row in rows}:
         here = {m: sign * x for (t, m), x in scores.items() if t == task}
@@ -270,18 +279,22 @@ def mark_best(rows: list[dict], scores: dict, metric: str) -> None:
         best, p_values = compare_with_best(here)
         second = max(p_values, key=lambda name: here[name].mean())
         for row in rows:
-            if (row["task"], row["method"]) == (task, best):
-                row["star"] = p_values[second] < 0.05
+            if row["task"] == task:
+                row["p"] = p_values.get(row["method"])
+                first = row["method"] == best
+                row["star"] = first and p_values[second] < 0.05
 
 
 # book/benchmark/report.md, section "Four formats"
-def spell(value: Any) -> str:
+def spell(value: Any, digits: int = 2) -> str:
     """Return a cell of a table as text; what is not there is empty."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "*" if value else ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.{digits}f}"
 
 
 def write_md(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -341,7 +354,11 @@ def format_report(found: Report, form: str = "md") -> str:
     if form not in FORMATS:
         known = ", ".join(FORMATS)
         raise ValueError(f"unknown format {form!r:.40}; known: {known}")
-    rows = [[spell(row.get(c)) for c in COLUMNS] for row in found.rows]
+    digits = {"p": 3}
+    rows = [
+        [spell(row.get(name), digits.get(name, 2)) for name in COLUMNS]
+        for row in found.rows
+    ]
     return FORMATS[form](COLUMNS, rows)
 
 
