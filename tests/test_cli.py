@@ -158,6 +158,23 @@ def test_train_names_its_folder(capfd):
     assert len(list(Path("runs").iterdir())) == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "doubted"),
+    [
+        ("--stored-goal 1,1,1", True),
+        ("--stored-goal 1,1,1 --hindsight 1", False),
+        ("--stored-goal 1,1,1 --hindsight 0", False),
+        ("", False),
+    ],
+)
+def test_labels_that_are_all_the_same_are_doubted(capfd, words, doubted):
+    words = f"train FetchReach --updates 1 {words}".split()
+    assert call(*words, *SMALL, "--checkpoint-every", "1") == 0
+    found = capfd.readouterr().err
+    line = "smore-lit: all 200 episodes store the same goal, and 20% of"
+    assert found.startswith(line) if doubted else found == ""
+
+
 def test_train_by_another_divergence_without_actions(capfd):
     words = ["train", "FetchReach", *SMALL, "--updates", "4"]
     words += ["--divergence", "kl", "--action-free"]

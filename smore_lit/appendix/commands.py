@@ -20,6 +20,7 @@ __all__ = [
     "show_hyperparameters",
     "train_agent",
     "choose_manifest",
+    "doubt_goals",
     "describe_run",
     "score_table",
     "find_policy",
@@ -302,11 +303,13 @@ def train_agent(options) -> Answer:
 
     agent = find_agent(options.algo)
     settings, plan = given(options, agent.config), given(options, Plan)
-    make_config(agent, options.preset, **settings)
+    config = make_config(agent, options.preset, **settings)
     Plan(**plan)
     data = read_dataset(choose_manifest(task, options), task)
     if options.stored_goal is not None:
         data = store_goal(data, read_goal(options.stored_goal))
+    if doubt := doubt_goals(data["desired_goals"], config.hindsight):
+        print(f"smore-lit: {doubt}", file=sys.stderr)
     run = train(
         as_trajectories(data),
         agent,
@@ -338,6 +341,25 @@ def choose_manifest(task: Task, options) -> Path:
     path = find_manifest(options.manifest)
     dataset_info(path, task)
     return path
+
+
+# book/appendix/commands.md, section "Training"
+def doubt_goals(stored, share: float) -> str:
+    """Return what speaks against a share of stored goals, or nothing.
+
+    Args:
+        stored: the goal of each episode, (E, G).
+        share: of goals that are taken in hindsight.
+    """
+    if not 0.0 < share < 1.0 or len(stored) < 2:
+        return ""
+    if (stored != stored[0]).any():
+        return ""
+    return (
+        f"all {len(stored)} episodes store the same goal, and"
+        f" {1.0 - share:.0%} of the labels repeat it, which tells no episode"
+        " from another: consider --hindsight 1"
+    )
 
 
 # book/appendix/commands.md, section "Training"

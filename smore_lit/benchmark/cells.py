@@ -305,10 +305,11 @@ def lag() -> Iterator[Asked]:
 # book/benchmark/cells.md, section "Studies of our own"
 def speeds() -> Iterator[Asked]:
     """Yield other shares of recorded goals, and other ones, for a robot."""
-    task = "CheetahTgtVel-m-e"
-    for name in ("smore", "iql"):
-        yield task, name, {"hindsight": 0.8}
-        yield task, name, {"hindsight": 0.8}, 0.0
+    task, share = "CheetahTgtVel-m-e", {"hindsight": 0.8}
+    for name in ("gcsl", "smore", "iql"):
+        yield task, name, share
+        for goal in (0.0, 5.7):
+            yield task, name, share, goal
     yield task, "gofar", {"hindsight": 1.0}
 
 

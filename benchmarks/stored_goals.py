@@ -1,0 +1,69 @@
+"""Measure how much a clone on the cheetah listens to the goal.
+
+    python benchmarks/stored_goals.py
+
+For GCSL on CheetahTgtVel-m-e, with all goals in hindsight and with a fifth of
+the goals as stored (11, 0 or 5.7 m/s in every episode), trained in runs/ if
+it is not there: the mean absolute difference, over states, joints and seeds,
+between the actions that the policy takes when it is asked for 11 m/s and for
+5.7 m/s, in states of either runner by their velocity. Writes
+results/stored_goals.csv.
+"""
+
+import numpy as np
+import torch
+from gathering import load, train_cell, write_results
+
+TASK, ASKED = "CheetahTgtVel-m-e", (11.0, 5.7)
+CELLS = ((1.0, None), (0.8, None), (0.8, 0.0), (0.8, 5.7))
+BANDS = ((-1.0, 1.0), (1.0, 5.0), (5.0, 7.0), (7.0, 10.5), (10.5, 13.0))
+MOST = 2_000  # states of a band
+
+
+def choose_states(data) -> dict:
+    """Return states (B, O) by runner, slowest and fastest velocity."""
+    velocity = data.achieved_goals[:, :-1, 0]
+    expert = velocity[:, velocity.shape[1] // 2 :].mean(dim=1) > 9.0
+    found, dice = {}, torch.Generator().manual_seed(0)
+    for runner, episodes in (("medium", ~expert), ("expert", expert)):
+        for low, high in BANDS:
+            inside = (velocity >= low) & (velocity < high)
+            inside &= episodes[:, None]
+            states = data.observations[:, :-1][inside]
+            chosen = torch.randperm(len(states), generator=dice)[:MOST]
+            if len(states) > 50:
+                found[runner, low, high] = states[chosen]
+    return found
+
+
+def measure(policy, states: torch.Tensor) -> float:
+    """Return the mean difference that the goal makes to the action."""
+    seeds = len(policy.seeds)
+    seen = states.expand(seeds, -1, -1).clone()
+    one, other = (
+        policy(seen, torch.full((seeds, len(states), 1), goal))
+        for goal in ASKED
+    )
+    return float(np.abs(one - other).mean())
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    known, rows = choose_states(load(TASK)), []
+    for share, goal in CELLS:
+        changes = {} if share == 1.0 else {"hindsight": share}
+        policy = train_cell(TASK, "gcsl", goal, **changes).policy
+        for (runner, low, high), states in known.items():
+            rows.append(
+                {
+                    "hindsight": share,
+                    "stored": 11.0 if goal is None else goal,
+                    "runner": runner,
+                    "slowest": low,
+                    "fastest": high,
+                    "states": len(states),
+                    "difference": measure(policy, states),
+                }
+            )
+            print(rows[-1], flush=True)
+    write_results("stored_goals", rows)
