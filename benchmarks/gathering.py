@@ -26,7 +26,7 @@ def load(task: str, goal: float | None = None) -> Trajectories:
 
 
 def train_cell(
-    task: str, algorithm: str = "smore", goal: float | None = None, **settings
+    task: str, algorithm: str = "smore", goal=None, **settings
 ) -> Run:
     """Train a cell under the protocol `cpu` in runs/, or read it there."""
     cell = as_cell("shared", task, algorithm, settings, goal)

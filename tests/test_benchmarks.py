@@ -33,17 +33,19 @@ def test_a_cell_is_trained_once_and_read_again(monkeypatch, tmp_path):
 
     from smore_lit.benchmark.grid import PROTOCOLS, Protocol
     from smore_lit.data.datasets import tiny_dataset
-    from smore_lit.learning.trajectories import as_trajectories
 
     short = Protocol("cpu", "tiny", 2, {"": 3}, 1, eval_episodes=1)
     monkeypatch.setitem(PROTOCOLS, "cpu", short)
     monkeypatch.setattr(gathering, "ROOT", tmp_path)
-    data = as_trajectories(**tiny_dataset("FetchReach"))
-    monkeypatch.setattr(gathering, "load", lambda task: data)
+    tiny = tiny_dataset("FetchReach")
+    monkeypatch.setattr(gathering, "load_dataset", lambda *_, **__: tiny)
     small = {"hidden": (8, 8), "batch_size": 8}
     first = gathering.train_cell("FetchReach", "bc", **small)
     stamp = (first.directory / "checkpoint.pt").stat().st_mtime_ns
     again = gathering.train_cell("FetchReach", "bc", **small)
     assert again.directory == first.directory and again.updates == 3
     assert (first.directory / "checkpoint.pt").stat().st_mtime_ns == stamp
+    other = gathering.train_cell("FetchReach", "bc", (0.0, 0.0, 0.0), **small)
+    assert other.directory != first.directory
+    assert (other.sampler.data.desired_goals == 0).all()
     sys.modules.pop("gathering")
