@@ -7,32 +7,31 @@ the goals as stored (11, 0 or 5.7 m/s in every episode), trained in runs/ if
 it is not there: the mean absolute difference, over states, joints and seeds,
 between the actions that the policy takes when it is asked for 11 m/s and for
 5.7 m/s, in states of either runner by their velocity. Writes
-results/stored_goals.csv.
+results/stored_goals.csv, and how many such states the data with a medium and
+with a random runner have to results/cheetah_states.csv.
 """
 
 import numpy as np
 import torch
 from gathering import load, train_cell, write_results
 
+OTHERS = {"CheetahTgtVel-m-e": "medium", "CheetahTgtVel-r-e": "random"}
 TASK, ASKED = "CheetahTgtVel-m-e", (11.0, 5.7)
 CELLS = ((1.0, None), (0.8, None), (0.8, 0.0), (0.8, 5.7))
 BANDS = ((-1.0, 1.0), (1.0, 5.0), (5.0, 7.0), (7.0, 10.5), (10.5, 13.0))
 MOST = 2_000  # states of a band
 
 
-def choose_states(data) -> dict:
+def find_states(task: str) -> dict:
     """Return states (B, O) by runner, slowest and fastest velocity."""
+    data, found = load(task), {}
     velocity = data.achieved_goals[:, :-1, 0]
     expert = velocity[:, velocity.shape[1] // 2 :].mean(dim=1) > 9.0
-    found, dice = {}, torch.Generator().manual_seed(0)
-    for runner, episodes in (("medium", ~expert), ("expert", expert)):
+    for runner, episodes in ((OTHERS[task], ~expert), ("expert", expert)):
         for low, high in BANDS:
             inside = (velocity >= low) & (velocity < high)
             inside &= episodes[:, None]
-            states = data.observations[:, :-1][inside]
-            chosen = torch.randperm(len(states), generator=dice)[:MOST]
-            if len(states) > 50:
-                found[runner, low, high] = states[chosen]
+            found[runner, low, high] = data.observations[:, :-1][inside]
     return found
 
 
@@ -49,7 +48,24 @@ def measure(policy, states: torch.Tensor) -> float:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    known, rows = choose_states(load(TASK)), []
+    counts = [
+        {
+            "task": task,
+            "runner": runner,
+            "slowest": low,
+            "fastest": high,
+            "states": len(states),
+        }
+        for task in OTHERS
+        for (runner, low, high), states in find_states(task).items()
+    ]
+    write_results("cheetah_states", counts)
+    dice, rows = torch.Generator().manual_seed(0), []
+    known = {
+        key: states[torch.randperm(len(states), generator=dice)[:MOST]]
+        for key, states in find_states(TASK).items()
+        if len(states) > 50
+    }
     for share, goal in CELLS:
         changes = {} if share == 1.0 else {"hindsight": share}
         policy = train_cell(TASK, "gcsl", goal, **changes).policy
