@@ -67,7 +67,7 @@ def race(name, way, updates, root=ROOT):
     ]
     for child in children:
         child.start()
-    rates = [answers.get() for _ in children]
+    rates = [answers.get(timeout=600) for _ in children]
     for child in children:
         child.join()
     return sum(rates)

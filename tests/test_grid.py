@@ -567,6 +567,7 @@ def test_a_report_has_the_p_value_of_each_rival_and_a_star(metric):
     }
     known = {("FetchReach", m): sign * x for m, x in scores.items()}
     known["Reacher", "IQL"] = np.ones(5)
+    known |= {("PointReach", name): np.zeros(5) for name in ("IQL", "GCSL")}
     rows = [
         {"task": task, "method": method, "star": False}
         for task, method in known
@@ -578,11 +579,12 @@ def test_a_report_has_the_p_value_of_each_rival_and_a_star(metric):
     ]
     assert raw[0] < raw[1]
     due = {"IQL": 2 * raw[0], "GCSL": max(2 * raw[0], raw[1])}
-    best, *others, alone = rows
+    best, *others = rows[:3]
+    alone, *tied = rows[3:]
     assert best["p"] is None and best["star"]
     assert {row["method"]: row["p"] for row in others} == pytest.approx(due)
-    assert not any(row["star"] for row in (*others, alone))
-    assert "p" not in alone
+    assert not any(row["star"] for row in (*others, alone, *tied))
+    assert not any("p" in row for row in (alone, *tied))
     words = "grid cpu", "shared", None, metric, tuple(rows), ()
     text = report.format_report(report.Report("table1", *words, scores))
     assert f"| {due['IQL']:.3f} |" in text

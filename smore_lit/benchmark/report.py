@@ -267,14 +267,15 @@ def mark_best(rows: list[dict], scores: dict, metric: str) -> None:
     """Set p-values, and the star of each task's best method if it earns one.
 
     Args:
-        rows: of a report; those of tasks with one method stay as they are.
+        rows: of a report; those of tasks without a best stay as they are.
         scores: (n,) by task and method.
         metric: what they are, since a distance is better if it is low.
     """
     sign = -1.0 if metric == "final_distance" else 1.0
     for task in {row["task"] for row in rows}:
         here = {m: sign * x for (t, m), x in scores.items() if t == task}
-        if len(here) < 2:
+        means = sorted(x.mean() for x in here.values())
+        if len(here) < 2 or means[-1] == means[-2]:
             continue
         best, p_values = compare_with_best(here)
         second = max(p_values, key=lambda name: here[name].mean())

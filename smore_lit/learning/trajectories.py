@@ -293,7 +293,7 @@ def pick(table: Tensor, episode: Tensor, step: Tensor | int = 0) -> Tensor:
     """Copy rows of a table (E, T, D) at (episode, step), each (N, B) int64.
 
     Returns:
-        (N, B, D); the same as table[episode, step], sooner.
+        (N, B, D); the same as table[episode, step], faster.
     """
     number = episode * table.shape[1] + step
     return copy_rows(table.flatten(0, 1), number)
