@@ -585,7 +585,7 @@ def test_a_report_has_the_p_value_of_each_rival_and_a_star(metric):
     assert {row["method"]: row["p"] for row in others} == pytest.approx(due)
     assert not any(row["star"] for row in (*others, alone, *tied))
     assert not any("p" in row for row in (alone, *tied))
-    words = "grid cpu", "shared", None, metric, tuple(rows), ()
+    words = "grid cpu", "shared", None, metric, tuple(rows), (), ()
     text = report.format_report(report.Report("table1", *words, scores))
     assert f"| {due['IQL']:.3f} |" in text
 
@@ -596,7 +596,7 @@ def test_distances_are_not_divided_by_what_they_have_not():
     scores = {("FetchReach", name): np.ones(3) for name in ("SMORe", "IQL")}
     given = "s", "shared", None
     for metric, count in (("return_099", 2), ("final_distance", 0)):
-        found = report.Report("table11", *given, metric, (), (), scores)
+        found = report.Report("table11", *given, metric, (), (), (), scores)
         assert len(report.aggregate(found)) == count
         (axes,) = report.draw_profiles(found, {}).axes
         assert len(axes.lines) == count

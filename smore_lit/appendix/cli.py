@@ -371,7 +371,7 @@ def add_grid(words) -> None:
     add("--table", nargs="+", choices=TABLES, help="of the paper")
     add("--figure", nargs="+", choices=["2"], help="of the paper")
     add("--study", nargs="+", metavar="NAME", help="of our own, such as lag")
-    names = "smoke, screen, cpu or full"
+    names = "smoke, screen, small, cpu or full"
     add("--protocol", default="cpu", metavar="NAME", help=names)
     text = "constants: shared (default), released or paper"
     add("--preset", nargs="+", default=["shared"], metavar="NAME", help=text)

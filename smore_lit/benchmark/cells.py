@@ -39,6 +39,8 @@ __all__ = [
     "SOFTER",
     "lag",
     "speeds",
+    "PARTS",
+    "parts",
     "STUDIES",
     "as_cell",
 ]
@@ -314,6 +316,22 @@ def speeds() -> Iterator[Asked]:
 
 
 # book/benchmark/cells.md, section "Studies of our own"
+PARTS: tuple[Asked, ...] = (
+    ("smore", {}),
+    ("smore-ablated", {"contrast": False}),
+    ("smore-discriminator", {}),
+    ("smore-discriminator", {"reward": "logit"}),
+)
+
+
+def parts() -> Iterator[Asked]:
+    """Yield SMORe without its contrast, and with a discriminator."""
+    for task in ("FetchReach", "SawyerReach", "SawyerDoor", "FetchPick"):
+        for method in PARTS:
+            yield task, *method
+
+
+# book/benchmark/cells.md, section "Studies of our own"
 STUDIES: dict[str, Callable[[], Iterator[Asked]]] = {
     each.__name__: each
     for each in (
@@ -324,6 +342,7 @@ STUDIES: dict[str, Callable[[], Iterator[Asked]]] = {
         ladder,
         lag,
         speeds,
+        parts,
     )
 }
 

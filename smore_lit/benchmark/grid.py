@@ -97,6 +97,7 @@ PROTOCOLS = {
     for each in (
         Protocol("smoke", "tiny", 2, {"": 50}, looks=1, eval_episodes=5),
         Protocol("screen", "cpu", 3, {"": 2_500}, looks=2, first_seed=100),
+        Protocol("small", "tiny", 5, CPU_UPDATES),
         Protocol("cpu", "cpu", 5, CPU_UPDATES),
         Protocol("full", "paper", 10, PAPER_UPDATES, looks=20),
     )

@@ -27,6 +27,10 @@ __all__ = [
     "write_html",
     "FORMATS",
     "format_report",
+    "spell_score",
+    "beside_paper",
+    "draw_intervals",
+    "unfinished",
     "aggregate",
     "complete",
     "normalise",
@@ -40,7 +44,7 @@ __all__ = [
 import csv
 import html
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +52,13 @@ from typing import Any
 import numpy as np
 
 from smore_lit.benchmark.cells import Cell, cells_of
-from smore_lit.benchmark.grid import SHORT, expand
+from smore_lit.benchmark.grid import (
+    SHORT,
+    Job,
+    estimate_seconds,
+    expand,
+    seconds_per_update,
+)
 from smore_lit.benchmark.statistics import (
     compare_with_best,
     interquartile_mean,
@@ -98,6 +108,7 @@ class Report:
     metric: str
     rows: tuple[dict[str, Any], ...]
     missing: tuple[str, ...]
+    due: tuple[Job, ...]  # what would fill them
     scores: dict[tuple[str, str], np.ndarray]  # (task, method) -> (n,)
 
 
@@ -126,13 +137,14 @@ def report(
     metric, printed = read_printed(name)
     known = group_scores(study, store)
     rows: list[dict] = []
-    missing, scores = [], {}
+    missing: dict[str, Job | None] = {}
+    scores = {}
     for cell, method in dict.fromkeys(cells_of(name, preset)):
         method = name_column(method, cell)
         found = known.get((cell.task, cell.label))
         lack = what_lacks(found) if found else ""
         if cell not in jobs or not found or lack:
-            missing.append(f"{cell.task} {method}" + lack)
+            missing[f"{cell.task} {method}{lack}"] = jobs.get(cell)
             continue
         headline = metric_on(cell.task, metric)
         scores[cell.task, method] = at_last(found, headline)
@@ -142,16 +154,9 @@ def report(
             | printed.get((cell.task, method), {})
         )
     mark_best(rows, scores, metric)
-    return Report(
-        name,
-        study,
-        preset,
-        store,
-        metric,
-        tuple(rows),
-        tuple(missing),
-        scores,
-    )
+    due = tuple(dict.fromkeys(filter(None, missing.values())))
+    asked = name, study, preset, store, metric
+    return Report(*asked, tuple(rows), tuple(missing), due, scores)
 
 
 # book/benchmark/report.md, section "What a row says"
@@ -361,6 +366,92 @@ def format_report(found: Report, form: str = "md") -> str:
         for row in found.rows
     ]
     return FORMATS[form](COLUMNS, rows)
+
+
+# book/benchmark/report.md, section "A page of the book"
+def spell_score(row: Mapping[str, Any]) -> str:
+    """Return mean, standard deviation and star of a row of a report."""
+    star = " *" * row["star"]
+    return f"{row['mean']:.1f} ± {row['std']:.1f}{star}"
+
+
+def beside_paper(
+    found: Report, tasks: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Return header and lines of our scores and the paper's means.
+
+    Args:
+        found: a report.
+        tasks: two columns for each, ours and the paper's.
+    """
+    rows = {(row["task"], row["method"]): row for row in found.rows}
+    lines = []
+    for method in dict.fromkeys(row["method"] for row in found.rows):
+        here = [rows.get((task, method)) for task in tasks]
+        if any(here):
+            cells = (
+                (spell_score(row), spell(row.get("paper"), 1))
+                if row else ("", "")
+                for row in here
+            )
+            lines.append([method, *(text for pair in cells for text in pair)])
+    heads = (text for task in tasks for text in (task, "paper"))
+    return ["", *heads], lines
+
+
+# book/benchmark/report.md, section "A page of the book"
+def draw_intervals(found: Report, tasks: Sequence[str], colours: Mapping):
+    """Return a figure of means, their intervals and the paper's means.
+
+    Args:
+        found: a report.
+        tasks: panels, four in a row.
+        colours: of methods, by name; the others are grey.
+    """
+    import matplotlib.pyplot as plt
+
+    places: dict[str, int] = {}
+    for row in found.rows:
+        places.setdefault(row["method"], len(places))
+    high = -(-len(tasks) // 4)
+    fig, axes = plt.subplots(
+        high,
+        min(4, len(tasks)),
+        squeeze=False,
+        sharey=True,
+        figsize=(8.0, (0.8 + 0.3 * len(places)) * high),
+    )
+    for ax in axes.flat[len(tasks) :]:
+        ax.axis("off")
+    for ax, task in zip(axes.flat, tasks):
+        for row in (row for row in found.rows if row["task"] == task):
+            place = places[row["method"]]
+            colour = colours.get(row["method"], "0.5")
+            ax.plot([row["low"], row["high"]], [place] * 2, color=colour, lw=2)
+            ax.plot(row["mean"], place, "o", color=colour)
+            if (mean := row.get("paper")) is not None:
+                ax.plot(mean, place, "D", mfc="none", color="0.4", ms=5)
+        ax.set_title(task, fontsize=9)
+        long = metric_on(task, found.metric) == "return_0999"
+        ax.set_xlabel("at 0.999" if long else "at 0.99")
+    axes[0, 0].set_yticks(range(len(places)), list(places))
+    axes[0, 0].invert_yaxis()
+    return fig
+
+
+# book/benchmark/report.md, section "A page of the book"
+def unfinished(found: Report) -> tuple[list[str], list[list[str]]]:
+    """Return header and lines of the jobs that a report still lacks."""
+    speeds = seconds_per_update()
+    tasks: dict[str, list[Job]] = {}
+    for job in found.due:
+        tasks.setdefault(job.cell.task, []).append(job)
+    lines = []
+    for task, jobs in tasks.items():
+        hours = sum(estimate_seconds(job, speeds) for job in jobs) / 3_600
+        updates = f"{jobs[0].plan.updates:,}"
+        lines.append([task, str(len(jobs)), updates, f"{hours:.1f}"])
+    return ["task", "cells", "updates", "hours of one core"], lines
 
 
 # book/benchmark/report.md, section "All tasks in one number"
