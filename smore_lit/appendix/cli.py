@@ -25,6 +25,7 @@ __all__ = [
     "add_verify",
     "add_demo",
     "TABLES",
+    "PROTOCOLS",
     "add_grid",
     "add_report",
     "SHELLS",
@@ -362,6 +363,7 @@ def add_demo(words) -> None:
 
 # book/appendix/cli.md, section "The options of each command"
 TABLES = ("1", "2", *map(str, range(6, 17)))
+PROTOCOLS = "smoke, screen, small, cpu or full"
 
 
 def add_grid(words) -> None:
@@ -371,8 +373,7 @@ def add_grid(words) -> None:
     add("--table", nargs="+", choices=TABLES, help="of the paper")
     add("--figure", nargs="+", choices=["2"], help="of the paper")
     add("--study", nargs="+", metavar="NAME", help="of our own, such as lag")
-    names = "smoke, screen, small, cpu or full"
-    add("--protocol", default="cpu", metavar="NAME", help=names)
+    add("--protocol", default="cpu", metavar="NAME", help=PROTOCOLS)
     text = "constants: shared (default), released or paper"
     add("--preset", nargs="+", default=["shared"], metavar="NAME", help=text)
     text = "these tasks and algorithms only"
@@ -396,7 +397,7 @@ def add_report(words) -> None:
     parser = add_command(words, "report", commands.report_table)
     add = parser.add_argument
     add("--table", required=True, choices=TABLES, help="of the paper")
-    add("--protocol", default="cpu", metavar="NAME", help="smoke, cpu or full")
+    add("--protocol", default="cpu", metavar="NAME", help=PROTOCOLS)
     add("--preset", default="shared", metavar="NAME", help="whose constants")
     add("--study", metavar="NAME", help="another study of the store")
     add("--format", default="md", choices=["md", "tex", "csv", "html"])

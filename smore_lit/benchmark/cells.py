@@ -319,13 +319,14 @@ def speeds() -> Iterator[Asked]:
 PARTS: tuple[Asked, ...] = (
     ("smore", {}),
     ("smore-ablated", {"contrast": False}),
+    ("gcsl", {"hindsight": 0.8}),
     ("smore-discriminator", {}),
     ("smore-discriminator", {"reward": "logit"}),
 )
 
 
 def parts() -> Iterator[Asked]:
-    """Yield SMORe without its contrast, and with a discriminator."""
+    """Yield SMORe, without its contrast, a clone, and discriminators."""
     for task in ("FetchReach", "SawyerReach", "SawyerDoor", "FetchPick"):
         for method in PARTS:
             yield task, *method

@@ -258,6 +258,7 @@ def summarise(rows: list[dict], metric: str, task: str) -> dict[str, Any]:
         seeds.setdefault(row["seed"], []).append(row[metric])
     best = [min(v) if low_is_good else max(v) for v in seeds.values()]
     return {
+        "run": rows[0]["run"],
         "seeds": len(last),
         "updates": max(row["updates"] for row in rows),
         **span,
@@ -273,22 +274,24 @@ def mark_best(rows: list[dict], scores: dict, metric: str) -> None:
 
     Args:
         rows: of a report; those of tasks without a best stay as they are.
+            Columns that are one run count as one rival.
         scores: (n,) by task and method.
         metric: what they are, since a distance is better if it is low.
     """
     sign = -1.0 if metric == "final_distance" else 1.0
     for task in {row["task"] for row in rows}:
-        here = {m: sign * x for (t, m), x in scores.items() if t == task}
+        there = [row for row in rows if row["task"] == task]
+        here = {
+            row["run"]: sign * scores[task, row["method"]] for row in there
+        }
         means = sorted(x.mean() for x in here.values())
         if len(here) < 2 or means[-1] == means[-2]:
             continue
         best, p_values = compare_with_best(here)
-        second = max(p_values, key=lambda name: here[name].mean())
-        for row in rows:
-            if row["task"] == task:
-                row["p"] = p_values.get(row["method"])
-                first = row["method"] == best
-                row["star"] = first and p_values[second] < 0.05
+        second = max(p_values, key=lambda run: here[run].mean())
+        for row in there:
+            row["p"] = p_values.get(row["run"])
+            row["star"] = row["run"] == best and p_values[second] < 0.05
 
 
 # book/benchmark/report.md, section "Four formats"
