@@ -113,6 +113,27 @@ def test_a_writer_that_dies_between_two_files(runs, tmp_path, monkeypatch):
     assert len(read_results("scores", tmp_path)) == 8
 
 
+@pytest.mark.parametrize("after", ["studies", "runs", "scores"])
+@pytest.mark.parametrize("asked", [{}, {"study": "s"}])
+def test_a_run_is_added_while_another_process_reads(
+    asked, after, runs, tmp_path, monkeypatch
+):
+    add_run(runs[0].directory, "s", "a", tmp_path)
+    read = results.read_results
+
+    def read_slowly(name, folder=None):
+        rows = read(name, folder)
+        if name == after:
+            add_run(runs[1].directory, "s", "b", tmp_path)
+        return rows
+
+    monkeypatch.setattr(results, "read_results", read_slowly)
+    if asked:
+        assert len(select(folder=tmp_path, **asked)) == 4
+    else:
+        assert len(results.read_store(tmp_path)["studies"]) == 1
+
+
 def test_many_writers_wait_for_each_other(runs, tmp_path):
     store = tmp_path / "store"
     with get_context("fork").Pool(6) as pool:

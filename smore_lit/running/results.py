@@ -189,7 +189,7 @@ def read_store(folder: Path | str | None = None) -> dict[str, list[dict]]:
         name: read_results(name, place)
         if (place / f"{name}.csv").exists()
         else []
-        for name in ("runs", "scores", "studies")
+        for name in ("studies", "runs", "scores")
     }
     _check_labels(place, store["runs"], store["studies"])
     return store
@@ -227,14 +227,15 @@ def select(
     Raises:
         ValueError: an unknown name, or a damaged table.
     """
+    named = bool(wanted.keys() & {"study", "label"})
+    studies = read_results("studies", folder) if named else []
     runs = {row["run"]: row for row in read_results("runs", folder)}
     rows = [{"run": run} for run in runs]
     if table != "runs":
         rows = read_results(table, folder)
     labels: dict[str, list[dict]] = {run: [{}] for run in runs}
-    if wanted.keys() & {"study", "label"}:
+    if named:
         labels = {run: [] for run in runs}
-        studies = read_results("studies", folder)
         place = results_folder() if folder is None else as_path(folder)
         _check_labels(place, runs.values(), studies)
         for label in studies:
