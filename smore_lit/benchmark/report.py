@@ -183,8 +183,8 @@ def read_printed(name: str) -> tuple[str, dict]:
             cell = Cell(row["task"], "", "", settings, percent)
             column = name_column(row["algorithm"], cell)
             found[row["task"], column] = {
-                "paper": row["mean"],
-                "paper_std": row["std"],
+                name: None if np.isnan(row[key]) else row[key]
+                for name, key in (("paper", "mean"), ("paper_std", "std"))
             }
     return metric, found
 
