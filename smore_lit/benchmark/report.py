@@ -435,8 +435,8 @@ def draw_intervals(found: Report, tasks: Sequence[str], colours: Mapping):
             if (mean := row.get("paper")) is not None:
                 ax.plot(mean, place, "D", mfc="none", color="0.4", ms=5)
         ax.set_title(task, fontsize=9)
-        long = metric_on(task, found.metric) == "return_0999"
-        ax.set_xlabel("at 0.999" if long else "at 0.99")
+        metric = metric_on(task, found.metric).replace("_", " ")
+        ax.set_xlabel(metric.replace("return 0", "at 0."))
     axes[0, 0].set_yticks(range(len(places)), list(places))
     axes[0, 0].invert_yaxis()
     return fig
