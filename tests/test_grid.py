@@ -561,6 +561,17 @@ def test_a_report_of_a_damaged_store_is_a_mistake_of_one_line(
         assert f"{name}.csv has no column 'run': restore" in err
 
 
+def test_a_run_that_went_on_is_not_taken_for_the_shorter_one():
+    from smore_lit.benchmark import report
+
+    rows = [
+        {"seed": 1, "updates": n, "plan": {"seeds": [1], "updates": 6}}
+        for n in (2, 6)
+    ]
+    assert report.what_lacks(rows) == report.what_lacks(rows, 6) == ""
+    assert report.what_lacks(rows, 2) == " (seed 1 ends at 6 of 2 updates)"
+
+
 @pytest.mark.parametrize("metric", ["return_099", "final_distance"])
 def test_a_report_has_the_p_value_of_each_rival_and_a_star(metric):
     from scipy.stats import mannwhitneyu

@@ -132,6 +132,7 @@ def report(
         ValueError: an unknown name, no store, or a damaged one.
     """
     jobs = {j.cell: j for j in expand([name], protocol, [preset]).jobs}
+    ends = {} if study else {c: j.plan.updates for c, j in jobs.items()}
     check_study(study, store)
     study = study or f"grid {protocol}"
     metric, printed = read_printed(name)
@@ -142,7 +143,7 @@ def report(
     for cell, method in dict.fromkeys(cells_of(name, preset)):
         method = name_column(method, cell)
         found = known.get((cell.task, cell.label))
-        lack = what_lacks(found) if found else ""
+        lack = what_lacks(found, ends.get(cell)) if found else ""
         if cell not in jobs or not found or lack:
             missing[f"{cell.task} {method}{lack}"] = jobs.get(cell)
             continue
@@ -201,16 +202,21 @@ def check_study(study: str | None, store) -> None:
         raise ValueError(f"unknown study {study!r:.40}; known: {names}")
 
 
-def what_lacks(rows: list[dict]) -> str:
-    """Return which seed of a run ends too early or late; empty if none."""
+def what_lacks(rows: list[dict], due: int | None = None) -> str:
+    """Return which seed of a run ends too early or late; empty if none.
+
+    Args:
+        rows: scores of one run.
+        due: at how many updates; None: where the run itself was to end.
+    """
     ends: dict[int, int] = {}
     for row in rows:
         ends[row["seed"]] = max(row["updates"], ends.get(row["seed"], 0))
     plan = rows[0]["plan"]
     for seed in dict.fromkeys((*plan["seeds"], *ends)):
-        end, due = ends.get(seed, 0), plan["updates"]
-        if end != due:
-            return f" (seed {seed} ends at {end:,} of {due:,} updates)"
+        end, wanted = ends.get(seed, 0), due or plan["updates"]
+        if end != wanted:
+            return f" (seed {seed} ends at {end:,} of {wanted:,} updates)"
     return ""
 
 
