@@ -226,6 +226,24 @@ def test_a_run_is_done_only_with_the_last_score_of_each_seed(tmp_path):
     assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
 
 
+def test_a_run_that_went_on_leaves_the_shorter_job_done(tmp_path):
+    from dataclasses import replace
+
+    (job,) = small_jobs(["wgcsl"])
+    assert not getattr(job.config, "cosine", False)
+    plan = replace(job.plan, updates=2 * job.plan.updates)
+    longer = replace(job, plan=plan, study="longer")
+    where, store = (
+        places(tmp_path) | {"engine": train_here},
+        tmp_path / "store",
+    )
+    for each in (job, longer):
+        assert not engines.run_grid([each], **where).failed
+        done = engines.find_done([job, longer], store)
+        assert done == ({job} if each is job else {job, longer})
+    assert len(results.read_results("runs", store)) == 1
+
+
 def test_a_damaged_store_is_refused_before_anything_is_trained(tmp_path):
     (job,) = small_jobs(["gcsl"])
     store, told = tmp_path / "store", []

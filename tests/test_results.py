@@ -92,6 +92,59 @@ def test_adding_again_doubles_nothing(runs, tmp_path):
     assert row["config"]["cosine"] is False
 
 
+@pytest.mark.parametrize("order", ["short first", "long first"])
+def test_a_run_that_went_on_leaves_the_shorter_one_in_its_place(
+    order, runs, tmp_path
+):
+    short, store = runs[1], tmp_path / "store"
+    longer = train(
+        tiny_dataset("FetchReach"),
+        "bc",
+        "FetchReach",
+        settings=vars(short.config),
+        runs=tmp_path / "runs",
+        **vars(short.plan) | {"updates": 8},
+    )
+    assert longer.directory.name == short.directory.name
+    asked = [(short, "short"), (longer, "long")]
+    add_run(short.directory, "s", "alone", tmp_path / "alone", metrics=True)
+    for run, label in asked if order == "short first" else asked[::-1]:
+        add_run(run.directory, "s", label, store, metrics=True)
+    for table in ("scores", "metrics"):
+        for label, end in (("short", 4), ("long", 8)):
+            rows = select(table, store, study="s", label=label)
+            assert max(row["updates"] for row in rows) == end
+            assert {row["plan"]["updates"] for row in rows} == {end}
+            assert len(rows) == end
+        alone = read_results(table, tmp_path / "alone")
+        names = set(alone[0]) - {"seconds"}
+        found = select(table, store, label="short")
+        assert [{n: row[n] for n in names} for row in found] == [
+            {n: row[n] for n in names} for row in alone
+        ]
+    (row,) = read_results("runs", store)
+    assert row["plan"]["updates"] == 8
+    assert len(select("runs", store, label="short", updates=4)) == 1
+    assert not select("runs", store, label="short", updates=8)
+
+
+def test_a_label_without_updates_stands_for_the_whole_run(runs, tmp_path):
+    add_run(runs[0].directory, "s", "a", tmp_path)
+    path = tmp_path / "studies.csv"
+    whole = select(folder=tmp_path, study="s", updates=4)
+    (row,) = read_table(path)
+    for change in ({"updates": ""}, {"updates": None}):
+        row |= change
+        columns = [name for name in row if row[name] is not None]
+        path.write_text(format_rows(columns, [row]))
+        assert select(folder=tmp_path, study="s", updates=4) == whole
+    add_run(runs[1].directory, "s", "b", tmp_path)
+    assert [r["updates"] for r in read_results("studies", tmp_path)] == [
+        None,
+        4,
+    ]
+
+
 def test_a_writer_that_dies_between_two_files(runs, tmp_path, monkeypatch):
     add_run(runs[0].directory, "s", "a", tmp_path)
     before = select(folder=tmp_path)

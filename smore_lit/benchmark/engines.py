@@ -120,22 +120,24 @@ def find_done(jobs: Iterable[Job], store: Path) -> set[Job]:
     runs = {row["run"]: row for row in tables["runs"]}
     scored = {(r["run"], r["seed"], r["updates"]) for r in tables["scores"]}
     known = {
-        (row["study"], row["task"], row["label"]): runs[row["run"]]
+        (row["study"], row["task"], row["label"]): row
         for row in tables["studies"]
     }
     codes: dict[str, str] = {}
     done = set()
     for job in jobs:
-        row = known.get((job.study, job.cell.task, job.cell.label))
-        if row is None:
+        label = known.get((job.study, job.cell.task, job.cell.label))
+        if label is None:
             continue
+        row = runs[label["run"]]
+        end = {"updates": label["updates"] or row["plan"]["updates"]}
         agent = find_agent(job.cell.algorithm)
         if agent.name not in codes:
             codes[agent.name] = name_run(digest_agent(agent))
         same = (
             row["code"] == codes[agent.name]
             and row["config"] == as_stored(job)
-            and row["plan"] == as_planned(job)
+            and row["plan"] | end == as_planned(job)
             and scored.issuperset(
                 (row["run"], seed, job.plan.updates)
                 for seed in job.plan.all_seeds

@@ -64,7 +64,7 @@ TABLES = {
     ),
     "scores": ("run", "seed", "updates", *METRICS, "episodes"),
     "metrics": ("run", "seed", "updates"),
-    "studies": ("study", "task", "label", "run"),
+    "studies": ("study", "task", "label", "run", "updates"),
 }
 TEXT = {
     *("run", "task", "algorithm", "data", "code", "versions", "hardware"),
@@ -89,7 +89,8 @@ SHAPES: dict[str, dict] = {
     "scores": dict.fromkeys((*METRICS, "episodes"), float)
     | {"run": str, "seed": int, "updates": int},
     "metrics": {"run": str, "seed": int, "updates": int},
-    "studies": {"study": str, "label": str, "run": str},
+    "studies": {"study": str, "label": str, "run": str}
+    | {"updates": (int, None)},
 }
 
 
@@ -140,8 +141,12 @@ CURE = "restore the file from version control, or delete the line"
 
 
 def check_columns(path: Path, table: str, rows: list[dict]) -> None:
-    """Raise ValueError if rows of a file lack a column of their table."""
-    lacking = [c for c in TABLES[table] if rows and c not in rows[0]]
+    """Raise ValueError if rows of a file lack a column that may not be empty.
+
+    The updates of a study may: an empty cell stands for the whole run.
+    """
+    needed = (c for c in TABLES[table] if (table, c) != ("studies", "updates"))
+    lacking = [c for c in needed if rows and c not in rows[0]]
     if lacking:
         reason = f"{path} has no column {lacking[0]!r}: restore the file"
         reason += " from version control"
@@ -162,7 +167,8 @@ def check_rows(path: Path, table: str, rows: list[dict]) -> list[dict]:
     for line, row in enumerate(rows, 2):
         place = f"{path}, line {line}"
         try:
-            new = {name: parse_cell(name, text) for name, text in row.items()}
+            new = dict.fromkeys(TABLES[table])
+            new |= {name: parse_cell(name, text) for name, text in row.items()}
             check_shape(new, SHAPES[table])
         except (ValueError, RecursionError) as error:
             raise ValueError(f"{place}: {error}: {CURE}") from None
@@ -243,7 +249,12 @@ def select(
     found, known = [], {"study", "label"}
     for row in rows:
         for label in labels.get(row["run"], ()):
-            full = label | runs[row["run"]] | row
+            run = runs[row["run"]]
+            end = label.get("updates") or run["plan"]["updates"]
+            if row.get("updates", 0) > end:
+                continue
+            plan = run["plan"] | {"updates": end}
+            full = label | {"updates": end} | run | row | {"plan": plan}
             asked = full["config"] | full["plan"] | full
             known |= asked.keys()
             if all(_fits(asked.get(k), v) for k, v in wanted.items()):
@@ -325,6 +336,7 @@ def add_run(
     place = as_path(run)
     row = describe_finished(place)
     asked = {"study": study, "task": row["task"], "label": label}
+    asked["updates"] = row["plan"]["updates"]
     rows = {"runs": [row], "studies": [asked]}
     for table in ("scores", "metrics") if metrics else ("scores",):
         path = place / f"{table}.csv"
@@ -344,11 +356,15 @@ def add_run(
 
 # book/running/results.md, section "Write"
 def _merge(path: Path, table: str, run: str, rows: Iterable[Mapping]) -> None:
+    def key(row):
+        return tuple(str(row[name]) for name in KEYS[table])
+
     rows = [{**row, "run": run} for row in rows]
-    kept = read_table(path) if path.exists() else []
-    keys = ("study", "task", "label") if table == "studies" else ("run",)
-    new = {tuple(row[key] for key in keys) for row in rows}
-    kept = [r for r in kept if tuple(r[key] for key in keys) not in new]
+    known = read_table(path) if path.exists() else []
+    if table == "runs":
+        rows = [max((*rows, *(r for r in known if r["run"] == run)), key=_end)]
+    new = {key(row) for row in rows}
+    kept = [row for row in known if key(row) not in new]
     columns = dict.fromkeys(TABLES[table])
     more = (*kept, *rows) if table == "metrics" else kept
     columns |= dict.fromkeys(name for row in more for name in row)
@@ -364,6 +380,11 @@ def format_rows(columns: Iterable[str], rows: Iterable[Mapping]) -> str:
     writer.writeheader()
     writer.writerows(map(dict, map(_spell, rows)))
     return text.getvalue()
+
+
+def _end(run: Mapping) -> int:
+    plan = run["plan"]
+    return (plan if isinstance(plan, Mapping) else json.loads(plan))["updates"]
 
 
 def _spell(row: Mapping) -> Iterator[tuple[str, Any]]:
