@@ -78,7 +78,7 @@ def test_help_names_every_protocol():
 @pytest.mark.parametrize("protocol", grid.PROTOCOLS)
 def test_every_table_expands_and_costs_something(name, protocol):
     found = grid.expand([name], protocol)
-    speeds = grid.seconds_per_update()
+    speeds = grid.seconds_per_product()
     assert found.jobs
     for job in found.jobs:
         assert job.tables == (name,)

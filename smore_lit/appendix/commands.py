@@ -698,10 +698,10 @@ def expand_grid(options):
 def describe_grid(found, store) -> Answer:
     """Return what would be trained, and about how long it would take."""
     from smore_lit.benchmark.engines import find_done
-    from smore_lit.benchmark.grid import estimate_seconds, seconds_per_update
+    from smore_lit.benchmark.grid import estimate_seconds, seconds_per_product
     from smore_lit.running.files import results_folder
 
-    speeds = seconds_per_update()
+    speeds = seconds_per_product()
     place = results_folder() if store is None else as_path(store)
     done = find_done(found.jobs, place)
     jobs = [

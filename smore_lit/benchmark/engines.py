@@ -36,7 +36,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from smore_lit.benchmark.grid import Job, estimate_seconds, seconds_per_update
+from smore_lit.benchmark.grid import Job, estimate_seconds, seconds_per_product
 from smore_lit.learning.agent import Sizes, find_agent
 from smore_lit.running.files import (
     as_path,
@@ -295,7 +295,7 @@ class Campaign:
     running: set[Job] = field(default_factory=set)
 
     def __post_init__(self):
-        speeds = seconds_per_update()
+        speeds = seconds_per_product()
         self.cost = {job: estimate_seconds(job, speeds) for job in self.jobs}
         self.began, self.skipped = time.perf_counter(), 0.0
 

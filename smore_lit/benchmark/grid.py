@@ -18,7 +18,9 @@ __all__ = [
     "check_words",
     "what_is_missing",
     "fits",
-    "seconds_per_update",
+    "INPUTS",
+    "count_products",
+    "seconds_per_product",
     "estimate_seconds",
 ]
 
@@ -27,6 +29,7 @@ __all__ = [
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -39,7 +42,7 @@ from smore_lit.benchmark.cells import (
 )
 from smore_lit.learning.agent import find_agent, list_presets, make_config
 from smore_lit.learning.training import Plan
-from smore_lit.running.results import read_results
+from smore_lit.running.results import select
 from smore_lit.worlds.tasks import list_tasks, load_task
 
 
@@ -270,16 +273,36 @@ def fits(cell: Cell, only: Iterable[str]) -> bool:
 
 
 # book/benchmark/grid.md, section "What it costs"
-def seconds_per_update() -> dict[str, float]:
-    """Return the seconds that one update of one seed takes, by algorithm."""
-    spent: dict[str, list[float]] = {}
-    for row in read_results("method_speed"):
-        rate = row["seeds"] * row["updates_per_second"] / row["threads"]
-        spent.setdefault(row["algorithm"], []).append(1.0 / rate)
-    return {name: median(times) for name, times in spent.items()}
+INPUTS = 32  # of a network, about
+
+
+def count_products(settings: Mapping[str, Any]) -> int:
+    """Return the products of one pass of a batch through one network."""
+    widths = INPUTS, *settings["hidden"], 1
+    return settings["batch_size"] * sum(a * b for a, b in pairwise(widths))
+
+
+def seconds_per_product() -> dict[str, float]:
+    """Return what runs of the store took for a product, by algorithm."""
+    found: dict[str, float] = {}
+    for study in ({"study": "grid cpu"}, {}):
+        spent: dict[str, list[float]] = {}
+        for row in select("runs", **study):
+            plan, rate = row["plan"], row["updates_per_second"]
+            if rate and "hidden" in row["config"]:
+                work = len(plan["seeds"]) * count_products(row["config"])
+                threads = plan.get("threads", 1)
+                each = threads / (rate * work)
+                spent.setdefault(row["algorithm"], []).append(each)
+        found = {name: median(times) for name, times in spent.items()} | found
+    return found
 
 
 def estimate_seconds(job: Job, speeds: Mapping[str, float]) -> float:
     """Return about how long a job takes on one core of this machine."""
-    known = speeds.get(job.cell.algorithm, median(speeds.values()))
-    return known * job.plan.updates * job.plan.seeds
+    cell = job.cell
+    each = speeds.get(cell.algorithm, median(speeds.values()))
+    preset = make_config(find_agent(cell.algorithm), cell.preset)
+    settings = vars(preset) | dict(cell.settings)
+    work = job.plan.updates * job.plan.seeds
+    return each * work * count_products(settings)

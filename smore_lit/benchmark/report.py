@@ -57,7 +57,7 @@ from smore_lit.benchmark.grid import (
     Job,
     estimate_seconds,
     expand,
-    seconds_per_update,
+    seconds_per_product,
 )
 from smore_lit.benchmark.statistics import (
     compare_with_best,
@@ -451,7 +451,7 @@ def draw_intervals(found: Report, tasks: Sequence[str], colours: Mapping):
 # book/benchmark/report.md, section "A page of the book"
 def unfinished(found: Report) -> tuple[list[str], list[list[str]]]:
     """Return header and lines of the jobs that a report still lacks."""
-    speeds = seconds_per_update()
+    speeds = seconds_per_product()
     tasks: dict[str, list[Job]] = {}
     for job in found.due:
         tasks.setdefault(job.cell.task, []).append(job)
