@@ -97,6 +97,7 @@ COLUMNS = (
 )
 
 
+# book/benchmark/report.md, section "What a row says"
 @dataclass(frozen=True)
 class Report:
     """Hold the rows of a table, what is not there yet, and raw scores."""
@@ -110,6 +111,25 @@ class Report:
     missing: tuple[str, ...]
     due: tuple[Job, ...]  # what would fill them
     scores: dict[tuple[str, str], np.ndarray]  # (task, method) -> (n,)
+
+    @property
+    def by_cell(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return the rows by task and method."""
+        return {(row["task"], row["method"]): row for row in self.rows}
+
+    @property
+    def methods(self) -> list[str]:
+        """Return the methods that have a row on some task."""
+        return list(dict.fromkeys(row["method"] for row in self.rows))
+
+    @property
+    def whole(self) -> list[str]:
+        """Return the tasks on which all of these methods have a row."""
+        known = self.by_cell
+        tasks = dict.fromkeys(task for task, _ in known)
+        return [
+            t for t in tasks if all((t, m) in known for m in self.methods)
+        ]
 
 
 # book/benchmark/report.md, section "What a row says"
@@ -393,9 +413,8 @@ def beside_paper(
         found: a report.
         tasks: two columns for each, ours and the paper's.
     """
-    rows = {(row["task"], row["method"]): row for row in found.rows}
-    lines = []
-    for method in dict.fromkeys(row["method"] for row in found.rows):
+    rows, lines = found.by_cell, []
+    for method in found.methods:
         here = [rows.get((task, method)) for task in tasks]
         if any(here):
             cells = (
@@ -419,9 +438,7 @@ def draw_intervals(found: Report, tasks: Sequence[str], colours: Mapping):
     """
     import matplotlib.pyplot as plt
 
-    places: dict[str, int] = {}
-    for row in found.rows:
-        places.setdefault(row["method"], len(places))
+    places = {method: place for place, method in enumerate(found.methods)}
     high = -(-len(tasks) // 4)
     fig, axes = plt.subplots(
         high,
