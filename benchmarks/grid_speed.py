@@ -1,15 +1,15 @@
 """Compare ways to train many runs on all cores of one machine.
 
-    python benchmarks/grid_speed.py [--rounds N] [--updates N] [--only NAME]
-                                    [--before FOLDER]
+    python benchmarks/grid_speed.py --before FOLDER [--rounds N] [--updates N]
+                                    [--only NAME]
 
-In alternation: one run of three seeds on two threads, plain and compiled; and
-one single-threaded run of five seeds for each core, side by side, as the
-grid's engine has them, plain and compiled. With --before, first a checkout of
-this repository that is older, by its own code: one compiled run of three seeds
-on two threads, as scores were made before there was an engine. Each process
-warms up, waits for the others, and times its updates; the minute of compiling
-is left out. Writes seed-updates per second of the whole machine to
+In alternation: one compiled run of three seeds on two threads by the code of
+--before, an older checkout of this repository, as scores were made before
+there was an engine; the same by today's code, plain and compiled; and one
+single-threaded run of five seeds for each core, side by side, as the grid's
+engine has them, plain and compiled. Each process warms up, waits for the
+others, and times its updates; the minute of compiling is left out. Writes
+seed-updates per second of the whole machine to
 smore_lit/results/grid_speed.csv.
 """
 
@@ -77,15 +77,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--updates", type=int, default=100)
-    parser.add_argument("--before", type=Path)
+    parser.add_argument("--before", type=Path, required=True)
     parser.add_argument("--only", nargs="+", default=["smore", "iql"])
     given, rows = parser.parse_args(), []
     for name in given.only:
         for number in range(given.rounds):
             for way in WAYS:
                 root = given.before if way == "before" else ROOT
-                if root is None:
-                    continue
                 rate = race(name, way, given.updates, root.resolve())
                 row = {"algorithm": name, "way": way, "round": number}
                 row |= {"cores": CORES, "seed_updates_per_second": rate}
