@@ -41,6 +41,8 @@ __all__ = [
     "speeds",
     "PARTS",
     "parts",
+    "GROUPS",
+    "constants",
     "STUDIES",
     "as_cell",
 ]
@@ -333,6 +335,28 @@ def parts() -> Iterator[Asked]:
 
 
 # book/benchmark/cells.md, section "Studies of our own"
+GROUPS = (
+    (),
+    ("standardise",),
+    ("ahead",),
+    ("batch_size",),
+    ("hidden",),
+    ("learning_rate", "polyak"),
+)
+
+
+def constants() -> Iterator[Asked]:
+    """Which of the authors' constants slow SMORe and IQL down."""
+    for name in ("smore", "iql"):
+        shared = vars(find_agent(name).config())
+        for group in GROUPS:
+            yield "FetchReach", name, {key: shared[key] for key in group}
+    shared = vars(find_agent("smore").config())
+    for group in (*GROUPS[:3], ("standardise", "ahead")):
+        yield "FetchPush", "smore", {key: shared[key] for key in group}
+
+
+# book/benchmark/cells.md, section "Studies of our own"
 STUDIES: dict[str, Callable[[], Iterator[Asked]]] = {
     each.__name__: each
     for each in (
@@ -344,6 +368,7 @@ STUDIES: dict[str, Callable[[], Iterator[Asked]]] = {
         lag,
         speeds,
         parts,
+        constants,
     )
 }
 
