@@ -128,6 +128,42 @@ def test_a_run_that_went_on_leaves_the_shorter_one_in_its_place(
     assert not select("runs", store, label="short", updates=8)
 
 
+@pytest.mark.parametrize("what", ["code", "versions"])
+def test_a_shorter_run_of_other_code_replaces_a_longer_one(
+    what, runs, tmp_path, monkeypatch
+):
+    describe = results.describe_finished
+
+    def older(folder):
+        return describe(folder) | {what: "older"}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "describe_finished", older)
+        for run, label in zip(runs, ("first", "second"), strict=True):
+            add_run(run.directory, "s", label, tmp_path, metrics=True)
+    for name in ("scores", "metrics"):
+        path = tmp_path / f"{name}.csv"
+        rows = read_table(path)
+        more = [
+            row | {"updates": "8"} for row in rows if row["updates"] == "4"
+        ]
+        path.write_text(format_rows(rows[0], rows + more))
+    path = tmp_path / "runs.csv"
+    path.write_text(
+        path.read_text().replace('""updates"": 4', '""updates"": 8')
+    )
+    add_run(runs[0].directory, "s", "first", tmp_path)
+    first, second = (name_run(run.description) for run in runs)
+    assert max(r["updates"] for r in select(folder=tmp_path, run=first)) == 4
+    assert max(r["updates"] for r in select(folder=tmp_path, run=second)) == 8
+    assert not select("metrics", tmp_path, run=first)
+    assert select("metrics", tmp_path, run=second)
+    rows = {row["run"]: row for row in read_results("runs", tmp_path)}
+    assert rows[first]["plan"]["updates"] == 4
+    assert rows[first][what] == describe(runs[0].directory)[what]
+    assert rows[second][what] == "older"
+
+
 def test_a_label_without_updates_stands_for_the_whole_run(runs, tmp_path):
     add_run(runs[0].directory, "s", "a", tmp_path)
     path = tmp_path / "studies.csv"

@@ -342,29 +342,49 @@ def add_run(
         path = place / f"{table}.csv"
         rows[table] = read_table(path) if path.exists() else []
     store = results_folder() if folder is None else as_path(folder)
-    order = [t for t in ("scores", "metrics", "runs", "studies") if t in rows]
     with own_folder(store, wait=True):
-        for table in order:
+        known = {}
+        for table in TABLES:
             path = store / f"{table}.csv"
-            if path.exists():
-                check_columns(path, table, read_table(path))
-        for table in order:
-            path = store / f"{table}.csv"
-            _merge(path, table, row["run"], rows[table])
+            known[table] = read_table(path) if path.exists() else []
+            check_columns(path, table, known[table])
+        old = [each for each in known["runs"] if each["run"] == row["run"]]
+        same = [
+            each for each in old
+            if all(each[name] == row[name] for name in ("code", "versions"))
+        ]
+        if same and json.loads(same[0]["plan"])["updates"] > asked["updates"]:
+            rows["runs"] = same
+        if old and not same and known["metrics"]:
+            rows.setdefault("metrics", [])
+        for table in ("scores", "metrics", "runs", "studies"):
+            if table in rows:
+                path = store / f"{table}.csv"
+                drop = not same and table != "studies"
+                _merge(path, table, row["run"], rows[table], known[table], drop)
     return row["run"]
 
 
 # book/running/results.md, section "Write"
-def _merge(path: Path, table: str, run: str, rows: Iterable[Mapping]) -> None:
+def _merge(
+    path: Path,
+    table: str,
+    run: str,
+    rows: Iterable[Mapping],
+    known: list[dict],
+    drop: bool,
+) -> None:
+    """Write known and new rows; drop: without what the run had before."""
+
     def key(row):
         return tuple(str(row[name]) for name in KEYS[table])
 
     rows = [{**row, "run": run} for row in rows]
-    known = read_table(path) if path.exists() else []
-    if table == "runs":
-        rows = [max((*rows, *(r for r in known if r["run"] == run)), key=_end)]
     new = {key(row) for row in rows}
-    kept = [row for row in known if key(row) not in new]
+    kept = [
+        row for row in known
+        if key(row) not in new and not (drop and row["run"] == run)
+    ]
     columns = dict.fromkeys(TABLES[table])
     more = (*kept, *rows) if table == "metrics" else kept
     columns |= dict.fromkeys(name for row in more for name in row)
@@ -380,11 +400,6 @@ def format_rows(columns: Iterable[str], rows: Iterable[Mapping]) -> str:
     writer.writeheader()
     writer.writerows(map(dict, map(_spell, rows)))
     return text.getvalue()
-
-
-def _end(run: Mapping) -> int:
-    plan = run["plan"]
-    return (plan if isinstance(plan, Mapping) else json.loads(plan))["updates"]
 
 
 def _spell(row: Mapping) -> Iterator[tuple[str, Any]]:
