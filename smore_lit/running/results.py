@@ -359,9 +359,9 @@ def add_run(
             rows.setdefault("metrics", [])
         for table in ("scores", "metrics", "runs", "studies"):
             if table in rows:
-                path = store / f"{table}.csv"
+                path, had = store / f"{table}.csv", known[table]
                 drop = not same and table != "studies"
-                _merge(path, table, row["run"], rows[table], known[table], drop)
+                _merge(path, table, row["run"], rows[table], had, drop)
     return row["run"]
 
 
