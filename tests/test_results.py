@@ -128,6 +128,17 @@ def test_a_run_that_went_on_leaves_the_shorter_one_in_its_place(
     assert not select("runs", store, label="short", updates=8)
 
 
+def test_a_damaged_plan_is_told_before_a_run_is_added(runs, tmp_path):
+    add_run(runs[0].directory, "s", "a", tmp_path)
+    path = tmp_path / "runs.csv"
+    path.write_text(path.read_text().replace('""updates""', '""up""'))
+    before = [read_table(tmp_path / f"{n}.csv") for n in ("scores", "runs")]
+    with pytest.raises(ValueError, match="runs.csv, line 2: plan lacks"):
+        add_run(runs[0].directory, "s", "a", tmp_path)
+    after = [read_table(tmp_path / f"{n}.csv") for n in ("scores", "runs")]
+    assert before == after
+
+
 @pytest.mark.parametrize("what", ["code", "versions"])
 def test_a_shorter_run_of_other_code_replaces_a_longer_one(
     what, runs, tmp_path, monkeypatch

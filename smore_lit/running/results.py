@@ -353,7 +353,9 @@ def add_run(
             each for each in old
             if all(each[name] == row[name] for name in ("code", "versions"))
         ]
-        if same and json.loads(same[0]["plan"])["updates"] > asked["updates"]:
+        checked = check_rows(store / "runs.csv", "runs", known["runs"])
+        ends = {each["run"]: each["plan"]["updates"] for each in checked}
+        if same and ends[row["run"]] > asked["updates"]:
             rows["runs"] = same
         if old and not same and known["metrics"]:
             rows.setdefault("metrics", [])
